@@ -1,0 +1,59 @@
+/* alloc.c: every allocation of the library: zeroed, 64-byte aligned, size-checked, and made to fail on request. */
+#include "base.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int64_t fail_countdown;      /* test hook only; 0 = off */
+
+void iso_alloc_fail_at(int64_t k) { fail_countdown = k; }
+
+bool iso_mul(int64_t a, int64_t b, int64_t *out)
+{
+    return a >= 0 && b >= 0 && !__builtin_mul_overflow(a, b, out);
+}
+
+void *iso_calloc(int64_t n, size_t size)
+{
+    int64_t bytes;
+    if (fail_countdown > 0 && --fail_countdown == 0) return NULL;
+    if (size > INT64_MAX || !iso_mul(n, (int64_t)size, &bytes) || bytes > INT64_MAX - 64) return NULL;
+    size_t rounded = ((size_t)bytes + 63) / 64 * 64;
+    void *p = aligned_alloc(64, rounded ? rounded : 64);
+    if (p) memset(p, 0, rounded ? rounded : 64);
+    return p;
+}
+
+void *iso_realloc(void *p, int64_t old_n, int64_t new_n, size_t size)
+{
+    void *q = iso_calloc(new_n, size);
+    if (!q) return NULL;
+    if (p) memcpy(q, p, (size_t)(old_n < new_n ? old_n : new_n) * size);
+    iso_free(p);
+    return q;
+}
+
+void iso_free(void *p) { free(p); }
+
+char *iso_strdup(const char *s)
+{
+    if (!s) return NULL;
+    size_t n = strlen(s) + 1;
+    char *p = iso_calloc((int64_t)n, 1);
+    if (p) memcpy(p, s, n);
+    return p;
+}
+
+char *iso_sprintf(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    char *p = n < 0 ? NULL : iso_calloc(n + 1, 1);
+    if (!p) return NULL;
+    va_start(ap, fmt);
+    vsnprintf(p, (size_t)n + 1, fmt, ap);
+    va_end(ap);
+    return p;
+}

@@ -1,0 +1,116 @@
+/* pool.c: a fixed set of threads that share out numbered blocks.
+ *
+ * The caller is one of the workers. Blocks are taken from one atomic counter, so who runs a block is left to chance,
+ * and so must not matter: blocks write to places of their own. Workers look for new work for a few microseconds
+ * before they sleep: a training step is a row of short loops, and waking a sleeping thread costs more than many of
+ * them. */
+#include "env.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { SPINS = 4000 };
+
+struct iso_pool {
+    int n_workers;                  /* threads beside the caller */
+    pthread_t *workers;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    atomic_uint generation;         /* odd sizes of meaning: a new value = a new job (or the end) */
+    atomic_bool quit;
+    iso_block_fn *fn;
+    void *arg;
+    int64_t n_blocks;
+    _Atomic int64_t next;           /* block to hand out */
+    atomic_int busy;                /* workers that may still touch this job */
+};
+
+static void pause_briefly(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+static void work(iso_pool *p)
+{
+    for (;;) {
+        int64_t i = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed);
+        if (i >= p->n_blocks) return;
+        p->fn(p->arg, i);
+    }
+}
+
+static void *worker(void *arg)
+{
+    iso_pool *p = arg;
+    unsigned seen = 0;
+    for (;;) {
+        int spins = 0;
+        while (atomic_load_explicit(&p->generation, memory_order_acquire) == seen && spins < SPINS) {
+            pause_briefly();
+            spins++;
+        }
+        if (atomic_load_explicit(&p->generation, memory_order_acquire) == seen) {
+            pthread_mutex_lock(&p->lock);
+            while (atomic_load_explicit(&p->generation, memory_order_acquire) == seen) pthread_cond_wait(&p->wake, &p->lock);
+            pthread_mutex_unlock(&p->lock);
+        }
+        seen = atomic_load_explicit(&p->generation, memory_order_acquire);
+        if (atomic_load(&p->quit)) return NULL;
+        work(p);
+        atomic_fetch_sub_explicit(&p->busy, 1, memory_order_release);
+    }
+}
+
+static void announce(iso_pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    atomic_fetch_add_explicit(&p->generation, 1, memory_order_release);
+    pthread_cond_broadcast(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void iso_pool_run(iso_pool *p, int64_t n_blocks, iso_block_fn *fn, void *arg)
+{
+    p->fn = fn, p->arg = arg, p->n_blocks = n_blocks;
+    atomic_store_explicit(&p->next, 0, memory_order_relaxed);
+    atomic_store_explicit(&p->busy, p->n_workers, memory_order_relaxed);
+    announce(p);
+    work(p);
+    for (int spins = 0; atomic_load_explicit(&p->busy, memory_order_acquire) > 0; spins++) {
+        if (spins < SPINS) pause_briefly();
+        else {
+            struct timespec nap = {.tv_nsec = 20000};       /* a worker was descheduled: give it the core */
+            nanosleep(&nap, NULL);
+        }
+    }
+}
+
+iso_pool *iso_pool_new(int threads)
+{
+    iso_pool *p = iso_calloc(1, sizeof *p);
+    if (!p) return NULL;
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->wake, NULL);
+    p->workers = iso_calloc(threads - 1, sizeof *p->workers);
+    for (int i = 0; p->workers && i < threads - 1; i++) {
+        if (pthread_create(&p->workers[i], NULL, worker, p) != 0) break;
+        p->n_workers++;
+    }
+    if (p->n_workers == threads - 1) return p;
+    iso_pool_free(p);
+    return NULL;
+}
+
+void iso_pool_free(iso_pool *p)
+{
+    if (!p) return;
+    atomic_store(&p->quit, true);
+    announce(p);
+    for (int i = 0; i < p->n_workers; i++) pthread_join(p->workers[i], NULL);
+    pthread_cond_destroy(&p->wake);
+    pthread_mutex_destroy(&p->lock);
+    iso_free(p->workers);
+    iso_free(p);
+}

@@ -1,0 +1,26 @@
+/* isa.h: the functions of kernel/isa/, whose names end in the instruction set they are compiled for. */
+#ifndef ISO_ISA_H
+#define ISO_ISA_H
+
+#include "kernel/kernel.h"
+
+extern const iso_kernels KERNEL(iso_kernels);
+
+void KERNEL(csr_linear)(const iso_batch_csr *x, bool log1p, const real *w, const real *bias, int64_t H, real *y,
+                        int64_t row0, int64_t row1);
+void KERNEL(csr_linear_dw)(const int64_t *colptr, const int32_t *rows, const float *values, bool log1p, const real *dy,
+                           int64_t H, real *dw, bool accumulate, int64_t col0, int64_t col1);
+void KERNEL(adam)(real *p, const real *g, real *m, real *v, int64_t n, real g_scale, real lr, real beta1, real beta2,
+                  real eps, real weight_decay, real bias1, real bias2);
+double KERNEL(sum_squares)(const real *x, int64_t n);
+void KERNEL(gemm)(bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda, const real *B,
+                  int64_t ldb, real beta, real *C, int64_t ldc);
+void KERNEL(vexp)(const real *x, real *y, int64_t n);
+void KERNEL(vlog)(const real *x, real *y, int64_t n);
+void KERNEL(poisson_rows)(const iso_lik_args *a, int64_t row0, int64_t row1);
+void KERNEL(nb_rows)(const iso_lik_args *a, int64_t row0, int64_t row1);
+void KERNEL(zinb_rows)(const iso_lik_args *a, int64_t row0, int64_t row1);
+void KERNEL(gaussian_rows)(const iso_lik_args *a, int64_t row0, int64_t row1);
+void KERNEL(gaussian_log1p_rows)(const iso_lik_args *a, int64_t row0, int64_t row1);
+
+#endif

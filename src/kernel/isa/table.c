@@ -1,0 +1,34 @@
+/* table.c: the kernels of one instruction set, collected. */
+#include "isa.h"
+
+#define TEXT2(x) #x
+#define TEXT(x) TEXT2(x)
+
+static bool supported(void)
+{
+#if defined(ISO_ISA_avx512)
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl");
+#elif defined(ISO_ISA_avx2)
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#else
+    return true;
+#endif
+}
+
+const iso_kernels KERNEL(iso_kernels) = {
+    .name = TEXT(ISO_ISA),
+    .supported = supported,
+    .csr_linear = KERNEL(csr_linear),
+    .csr_linear_dw = KERNEL(csr_linear_dw),
+    .adam = KERNEL(adam),
+    .sum_squares = KERNEL(sum_squares),
+    .gemm = KERNEL(gemm),
+    .vexp = KERNEL(vexp),
+    .vlog = KERNEL(vlog),
+    .poisson_rows = KERNEL(poisson_rows),
+    .nb_rows = KERNEL(nb_rows),
+    .zinb_rows = KERNEL(zinb_rows),
+    .gaussian_rows = KERNEL(gaussian_rows),
+    .gaussian_log1p_rows = KERNEL(gaussian_log1p_rows),
+};

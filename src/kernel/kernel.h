@@ -1,0 +1,81 @@
+/* kernel.h: the inner loops, one table of function pointers a CPU level.
+ *
+ * Every file in kernel/isa/ is compiled once per instruction set (baseline, avx2, avx512); KERNEL(name) gives the
+ * copies different names and isa/table.c collects them. The baseline build is plain C and is the reference that
+ * tests hold the others to. Kernels know no graph, no file, no thread: they work on the range they are given, and
+ * the same range gives the same bits. No kernel allocates. */
+#ifndef ISO_KERNEL_H
+#define ISO_KERNEL_H
+
+#include "base/base.h"
+
+/* One minibatch of sparse rows and, for scattering, the same entries by column. */
+typedef struct iso_batch_csr {
+    int64_t n_rows, n_cols;
+    const int64_t *indptr;        /* [n_rows + 1] */
+    const int32_t *indices;       /* [nnz] */
+    const float *values;          /* [nnz] counts */
+} iso_batch_csr;
+
+/* Arguments of a likelihood's loop; see likelihood/likelihood.h for what each head means. */
+typedef struct iso_lik_args {
+    iso_batch_csr x;              /* counts (or continuous values) of the batch */
+    const real *log_library;      /* [B]; NULL for Gaussian laws */
+    const real *mean;             /* [B, G] logits of the softmax over genes (counts), or the mean itself (Gaussian) */
+    const real *dropout;          /* [B, G] zero-inflation logits, NULL unless the law has that head */
+    const real *dispersion;       /* [n_dispersion, G] log theta (NB) or log sigma (Gaussian); NULL if the law has none */
+    const int32_t *dispersion_row;/* [B] row of `dispersion` for each cell; NULL = row 0 for all */
+    real *loss;                   /* [B] -log p(x|z), nats, constants included */
+    /* Gradients of loss[b] at unit upstream; d_mean NULL = values only. d_mean may be the same memory as mean, and
+     * d_dropout as dropout. */
+    real *d_mean;                 /* [B, G] */
+    real *d_dropout;              /* [B, G] */
+    real *d_dispersion;           /* ADDED to: rows as `dispersion`; weighted by row_weight if given */
+    real *d_log_library;          /* [B] or NULL */
+    real *scratch;                /* [ISO_LIK_SCRATCH * G] for this call alone */
+} iso_lik_args;
+enum { ISO_LIK_SCRATCH = 8 };
+
+typedef void iso_lik_rows_fn(const iso_lik_args *a, int64_t row0, int64_t row1);
+
+typedef struct iso_kernels {
+    const char *name;             /* "baseline", "avx2", "avx512" */
+    bool (*supported)(void);
+
+    /* y[r, :] = bias + sum_nz f(x) w[col, :];  f = log1p if log1p else identity.  w [G, H], bias [H] or NULL. */
+    void (*csr_linear)(const iso_batch_csr *x, bool log1p, const real *w, const real *bias, int64_t H, real *y,
+                       int64_t row0, int64_t row1);
+    /* dw[c, :] (+)= sum over the entries of column c of f(x) dy[row, :]. Column form of the batch: colptr [G+1],
+     * rows [nnz] ascending within a column, values [nnz]. */
+    void (*csr_linear_dw)(const int64_t *colptr, const int32_t *rows, const float *values, bool log1p, const real *dy,
+                          int64_t H, real *dw, bool accumulate, int64_t col0, int64_t col1);
+    /* Adam on a flat range, coupled L2 (torch.optim.Adam): g is scaled by g_scale first; t counts from 1 and enters
+     * through bias1 = 1 - beta1^t, bias2 = 1 - beta2^t. */
+    void (*adam)(real *p, const real *g, real *m, real *v, int64_t n, real g_scale, real lr, real beta1, real beta2,
+                 real eps, real weight_decay, real bias1, real bias2);
+    double (*sum_squares)(const real *x, int64_t n);
+    /* Plain C product, the reference of kernel/gemm.c: C = alpha op(A) op(B) + beta C, row-major. */
+    void (*gemm)(bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda, const real *B,
+                 int64_t ldb, real beta, real *C, int64_t ldc);
+    /* Element-wise, for tests of the polynomials: y = exp(x), y = log(x). */
+    void (*vexp)(const real *x, real *y, int64_t n);
+    void (*vlog)(const real *x, real *y, int64_t n);
+
+    iso_lik_rows_fn *poisson_rows, *nb_rows, *zinb_rows, *gaussian_rows, *gaussian_log1p_rows;
+} iso_kernels;
+
+#define ISO_CAT2(a, b) a##_##b
+#define ISO_CAT(a, b) ISO_CAT2(a, b)
+#define KERNEL(name) ISO_CAT(name, ISO_ISA)      /* ISO_ISA is set by the build: baseline, avx2, avx512 */
+
+/* Fastest first, the baseline last; ends with NULL. */
+extern const iso_kernels *const iso_kernel_table[];
+/* The fastest this CPU supports; the environment variable ISOLARIO_ISA names another. */
+const iso_kernels *iso_kernels_best(void);
+
+/* C [M, N] = alpha op(A) op(B) + beta C, row-major, on the threads of env: cut into blocks that depend on the shape
+ * alone, each block one single-threaded oneDNN call (float) or plain C (double, or where oneDNN is missing). */
+void iso_gemm(iso_env *env, bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda,
+              const real *B, int64_t ldb, real beta, real *C, int64_t ldc);
+
+#endif

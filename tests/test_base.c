@@ -1,0 +1,135 @@
+/* Base layer: random numbers, threads, allocation, errors. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/base.h"
+#include "base/rng.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Known-answer vectors published with the Random123 library (kat_vectors, philox 4x32 10 rounds). */
+static void philox_known_answers(void **state)
+{
+    (void)state;
+    uint32_t w[4];
+    iso_philox((iso_rng_key){0}, 0, 0, w);
+    assert_int_equal(w[0], 0x6627e8d5u);
+    assert_int_equal(w[1], 0xe169c58du);
+    assert_int_equal(w[2], 0xbc57ac4cu);
+    assert_int_equal(w[3], 0x9b00dbd8u);
+    iso_philox((iso_rng_key){.seed = UINT64_MAX, .epoch = UINT32_MAX}, UINT64_MAX, UINT32_MAX, w);
+    assert_int_equal(w[0], 0x408f276du);
+    assert_int_equal(w[1], 0x41c83b0eu);
+    assert_int_equal(w[2], 0xa20bc7c6u);
+    assert_int_equal(w[3], 0x6d5451fdu);
+}
+
+static void moments(const double *x, int n, double *mean, double *var)
+{
+    *mean = *var = 0;
+    for (int i = 0; i < n; i++) *mean += x[i] / n;
+    for (int i = 0; i < n; i++) *var += (x[i] - *mean) * (x[i] - *mean) / (n - 1);
+}
+
+/* Means and variances within 5 standard errors; also across the switch of algorithm in the Poisson sampler. */
+static void laws_have_their_moments(void **state)
+{
+    (void)state;
+    enum { N = 40000 };
+    static double x[N];
+    double mean, var;
+    const double poisson[] = {0.05, 1, 7, 16.5, 300};
+    const double gamma[] = {0.1, 0.9, 1, 4.5, 80};
+    for (int k = 0; k < 5; k++) {
+        for (int i = 0; i < N; i++) {
+            iso_rng r = iso_rng_start((iso_rng_key){.seed = 3, .stream = ISO_STREAM_TEST, .epoch = (uint32_t)k}, (uint64_t)i);
+            x[i] = iso_rng_poisson(&r, poisson[k]);
+        }
+        moments(x, N, &mean, &var);
+        double m = poisson[k];
+        assert_true(fabs(mean - m) < 5 * sqrt(m / N));
+        assert_true(fabs(var - m) < 5 * sqrt((m + 2 * m * m) / N));
+        for (int i = 0; i < N; i++) {
+            iso_rng r = iso_rng_start((iso_rng_key){.seed = 4, .stream = ISO_STREAM_TEST, .epoch = (uint32_t)k}, (uint64_t)i);
+            x[i] = iso_rng_gamma(&r, gamma[k]);
+        }
+        moments(x, N, &mean, &var);
+        double g = gamma[k];
+        assert_true(fabs(mean - g) < 5 * sqrt(g / N));
+        assert_true(fabs(var - g) < 5 * sqrt((2 * g * g + 6 * g) / N));
+    }
+    real z[8];
+    for (int i = 0; i < N; i++) {
+        iso_normal((iso_rng_key){.seed = 5}, (uint64_t)i, 8, z);
+        x[i] = (double)z[i % 8];
+    }
+    moments(x, N, &mean, &var);
+    assert_true(fabs(mean) < 5 / sqrt(N));
+    assert_true(fabs(var - 1) < 5 * sqrt(2.0 / N));
+}
+
+static void permutation_is_one(void **state)
+{
+    (void)state;
+    int64_t order[1000], seen[1000] = {0}, fixed = 0;
+    iso_permutation((iso_rng_key){.seed = 1, .epoch = 7}, 1000, order);
+    for (int i = 0; i < 1000; i++) seen[order[i]]++, fixed += order[i] == i;
+    for (int i = 0; i < 1000; i++) assert_int_equal(seen[i], 1);
+    assert_true(fixed < 10);
+}
+
+typedef struct { int64_t *hits; } hit_args;
+static void hit(void *arg, int64_t i) { ((hit_args *)arg)->hits[i]++; }
+
+static void every_block_runs_once(void **state)
+{
+    (void)state;
+    enum { N = 257 };
+    for (int threads = 1; threads <= 5; threads++) {
+        iso_env *env = iso_env_new(threads);
+        int64_t hits[N] = {0};
+        for (int round = 0; round < 200; round++) iso_parallel(env, N, hit, &(hit_args){hits});
+        for (int i = 0; i < N; i++) assert_int_equal(hits[i], 200);
+        iso_env_free(env);
+    }
+}
+
+static void sizes_are_checked(void **state)
+{
+    (void)state;
+    int64_t out;
+    assert_true(iso_mul(3, 4, &out) && out == 12);
+    assert_false(iso_mul(INT64_MAX, 2, &out));
+    assert_false(iso_mul(-1, 2, &out));
+    assert_null(iso_calloc(-1, 8));
+    assert_null(iso_calloc(INT64_MAX / 4, 8));
+    iso_alloc_fail_at(2);
+    void *p = iso_calloc(1, 8);
+    assert_non_null(p);
+    assert_null(iso_calloc(1, 8));
+    iso_free(p);
+}
+
+static void errors_say_where(void **state)
+{
+    (void)state;
+    iso_error err;
+    assert_int_equal(iso_fail(&err, ISO_EDATA, "cell %d", 7), ISO_EDATA);
+    assert_string_equal(err.msg, "cell 7");
+    assert_non_null(strstr(err.where, "test_base.c:"));
+    assert_int_equal(iso_fail(NULL, ISO_EIO, "nobody listens"), ISO_EIO);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(philox_known_answers),  cmocka_unit_test(laws_have_their_moments),
+        cmocka_unit_test(permutation_is_one),    cmocka_unit_test(every_block_runs_once),
+        cmocka_unit_test(sizes_are_checked),     cmocka_unit_test(errors_say_where),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
