@@ -1,0 +1,66 @@
+/* gemm.c: dense products, cut into blocks that depend on the shape alone.
+ *
+ * Each block is one single-threaded oneDNN call, so the order of every sum is the same for any thread count. oneDNN's
+ * own threading (OpenMP) is held at one thread during a call and put back after it. */
+#include "kernel.h"
+
+#ifndef ISO_REAL_DOUBLE
+#ifdef ISO_HAVE_DNNL
+#define USE_DNNL 1
+#include <oneapi/dnnl/dnnl.h>
+#include <omp.h>
+#endif
+#endif
+
+typedef struct gemm_job {
+    const iso_kernels *kernels;
+    bool ta, tb;
+    int64_t M, N, K, lda, ldb, ldc;
+    real alpha, beta;
+    const real *A, *B;
+    real *C;
+    int64_t block_m, block_n, blocks_n;
+} gemm_job;
+
+static void one_block(void *arg, int64_t i)
+{
+    const gemm_job *j = arg;
+    int64_t m = i / j->blocks_n * j->block_m, n = i % j->blocks_n * j->block_n;
+    int64_t M = j->M - m < j->block_m ? j->M - m : j->block_m;
+    int64_t N = j->N - n < j->block_n ? j->N - n : j->block_n;
+    const real *A = j->A + (j->ta ? m : m * j->lda);
+    const real *B = j->B + (j->tb ? n * j->ldb : n);
+    real *C = j->C + m * j->ldc + n;
+#ifdef USE_DNNL
+    int threads = omp_get_max_threads();
+    if (threads != 1) omp_set_num_threads(1);
+    dnnl_status_t done = dnnl_sgemm(j->ta ? 'T' : 'N', j->tb ? 'T' : 'N', M, N, j->K, j->alpha, A, j->lda, B, j->ldb,
+                                    j->beta, C, j->ldc);
+    if (threads != 1) omp_set_num_threads(threads);
+    if (done == dnnl_success) return;
+#endif
+    j->kernels->gemm(j->ta, j->tb, M, N, j->K, j->alpha, A, j->lda, B, j->ldb, j->beta, C, j->ldc);
+}
+
+/* Cut the longer side first, in pieces of at least 64, until a block is about 4 Mflop or there are 16. */
+static void choose_blocks(gemm_job *j)
+{
+    int64_t m = 1, n = 1;
+    while (m * n < 16 && 2 * j->M * j->N * j->K / (m * n) > 4000000) {
+        if (j->N / n >= j->M / m) n *= 2;
+        else m *= 2;
+        if (j->N / n < 64 && j->M / m < 64) break;
+    }
+    j->block_m = (j->M + m - 1) / m;
+    j->block_n = ((j->N + n - 1) / n + 15) / 16 * 16;
+    j->blocks_n = (j->N + j->block_n - 1) / j->block_n;
+}
+
+void iso_gemm(iso_env *env, bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda,
+              const real *B, int64_t ldb, real beta, real *C, int64_t ldc)
+{
+    if (M <= 0 || N <= 0) return;
+    gemm_job j = {iso_kernels_best(), ta, tb, M, N, K, lda, ldb, ldc, alpha, beta, A, B, C, 0, 0, 0};
+    choose_blocks(&j);
+    iso_parallel(env, (M + j.block_m - 1) / j.block_m * j.blocks_n, one_block, &j);
+}
