@@ -30,6 +30,7 @@ typedef struct iso_batch {
     const int32_t *codes[ISO_MAX_COVARIATES];     /* [n] each: category of a categorical covariate */
     const real *inputs[ISO_MAX_INPUTS];           /* [n, cols] each: dense inputs by slot */
     const real *noise;                            /* [n, cols] instead of random numbers, for tests; else NULL */
+    real *cell_loss;                              /* [n] out: -log p(x|z) of each cell, from the likelihood; may be NULL */
 } iso_batch;
 
 /* What changes from step to step without a new plan. */
@@ -47,6 +48,7 @@ typedef struct iso_args {
     iso_env *env;
     const iso_kernels *kernels;
     const struct iso_node *node;                  /* attributes */
+    int node_id;                                  /* its number: its stream of random numbers is 256 + node_id */
     const iso_batch *batch;
     const iso_settings *settings;
     int64_t rows, cols;                           /* of the output */
@@ -57,7 +59,7 @@ typedef struct iso_args {
     real *work;                                   /* scratch for this call */
     const real *d_out;                            /* backward: gradient of the loss by the output */
     real *d_in[ISO_MAX_IN];                       /* backward: where to put the gradients; NULL = not wanted */
-    bool add[ISO_MAX_IN];                         /* backward: add to d_in instead of overwriting it */
+    bool add[ISO_MAX_IN];                         /* backward: add to d_in instead of overwriting it; fill d_in in order */
 } iso_args;
 
 /* ------------------------------------------------------------------------------------------ ops */

@@ -1,0 +1,60 @@
+/* dropout: in training, y = x m / (1 - p) with m = 0 with probability p; otherwise y = x.
+ *   r[0]  p (held to 16 bits)
+ * The mask of a cell depends on (seed, node, draw, cell) alone.
+ * Source: Srivastava et al. 2014, JMLR 15:1929 (scaled at training time). */
+#include "op.h"
+
+static int64_t saved_size(const iso_graph *g, const iso_node *n, int j, int64_t cells)
+{
+    (void)g, (void)j;
+    return cells * n->cols;
+}
+
+static void mask_row(const iso_args *a, iso_rng_key key, int64_t row, real *mask)
+{
+    uint32_t threshold = (uint32_t)(a->node->r[0] * 65536), words[4];
+    real keep = (real)(1 / (1 - threshold / 65536.0));
+    for (int64_t c = 0; c < a->cols; c++) {
+        if (c % 8 == 0) iso_philox(key, (uint64_t)a->batch->cells[row], (uint32_t)(c / 8), words);
+        uint32_t bits = words[c % 8 / 2] >> (c % 2 * 16) & 0xFFFF;
+        mask[c] = bits < threshold ? 0 : keep;
+    }
+}
+
+static void forward(const iso_args *a)
+{
+    if (!a->settings->training || a->node->r[0] <= 0) {
+        for (int64_t i = 0; i < a->rows * a->cols; i++) a->out[i] = a->in[0][i];
+        return;
+    }
+    iso_rng_key key = {a->settings->seed, 256 + (uint32_t)a->node_id, a->settings->draw};
+    for (int64_t r = 0; r < a->rows; r++) {
+        real *mask = a->saved[0] ? a->saved[0] + r * a->cols : a->work;
+        mask_row(a, key, r, mask);
+        for (int64_t c = 0; c < a->cols; c++) a->out[r * a->cols + c] = a->in[0][r * a->cols + c] * mask[c];
+    }
+}
+
+static int64_t work_size(const iso_graph *g, const iso_node *n, int64_t cells, bool backward)
+{
+    (void)g, (void)cells;
+    return backward ? 0 : n->cols;
+}
+
+static void backward(const iso_args *a)
+{
+    bool off = !a->settings->training || a->node->r[0] <= 0;
+    if (off) iso_pass_gradient(a->d_in[0], a->add[0], 1, a->d_out, a->rows * a->cols);
+    else if (a->add[0]) for (int64_t i = 0; i < a->rows * a->cols; i++) a->d_in[0][i] += a->d_out[i] * a->saved[0][i];
+    else for (int64_t i = 0; i < a->rows * a->cols; i++) a->d_in[0][i] = a->d_out[i] * a->saved[0][i];
+}
+
+static const iso_example examples[] = {
+    {.what = "training", .training = true, .cells = 6, .r = {0.3}, .n_in = 1, .in = {{true, .cols = 21, .lo = -1, .hi = 1}}},
+    {.what = "evaluation", .cells = 3, .r = {0.3}, .n_in = 1, .in = {{true, .cols = 5, .lo = -1, .hi = 1}}},
+    {.what = "off", .training = true, .cells = 3, .r = {0}, .n_in = 1, .in = {{true, .cols = 5, .lo = -1, .hi = 1}}},
+    {0},
+};
+
+const iso_op iso_op_dropout = {.name = "dropout", .shape = iso_same_shape, .forward = forward, .backward = backward,
+                               .n_saved = 1, .saved_size = saved_size, .work_size = work_size, .examples = examples};
