@@ -110,7 +110,7 @@ typedef struct iso_node {
     int n_in;
     int in[ISO_MAX_IN];                           /* node numbers; -1 = optional input missing */
     int i[4];                                     /* attributes, meaning set by the op */
-    real r[4];
+    double r[4];
     const void *pointer;
 } iso_node;
 

@@ -111,17 +111,18 @@ static void encode(iso_vae *v)
 /* log library size: from the batch, or its own encoder with a normal prior by batch. */
 static int library(iso_vae *v)
 {
-    v->library_mu = v->library_kl = -1;
+    v->library_mu = v->library_raw = v->library = v->library_kl = v->library_prior_mean = v->library_prior_variance = -1;
     if (!v->c.likelihood->counts && !v->c.likelihood->log1p_data) return -1;
     if (!v->c.learned_library) return iso_graph_input(v->g, ISO_SLOT_LIBRARY, 1);
     int width, h = encoder_layers(v, "library_encoder", 1, &width);
     int rows = v->c.n_categorical && v->c.n_categories[0] > 1 ? v->c.n_categories[0] : 1;
     v->library_mu = encoder_head(v, "library_encoder.mean", h, width, 1);
-    int raw = encoder_head(v, "library_encoder.log_variance", h, width, 1);
-    int mean = iso_graph_state(v->g, "library_prior.mean", rows, 1, 0);
-    int variance = iso_graph_state(v->g, "library_prior.variance", rows, 1, 1);
-    v->library_kl = iso_graph_op(v->g, &iso_op_gaussian_kl, NULL, 4, (int[]){v->library_mu, raw, mean, variance});
-    return iso_graph_op(v->g, &iso_op_reparameterize, NULL, 2, (int[]){v->library_mu, raw});
+    v->library_raw = encoder_head(v, "library_encoder.log_variance", h, width, 1);
+    v->library_prior_mean = iso_graph_state(v->g, "library_prior.mean", rows, 1, 0);
+    v->library_prior_variance = iso_graph_state(v->g, "library_prior.variance", rows, 1, 1);
+    v->library_kl = iso_graph_op(v->g, &iso_op_gaussian_kl, NULL, 4,
+                                 (int[]){v->library_mu, v->library_raw, v->library_prior_mean, v->library_prior_variance});
+    return v->library = iso_graph_op(v->g, &iso_op_reparameterize, NULL, 2, (int[]){v->library_mu, v->library_raw});
 }
 
 /* z -> hidden layers. Covariates enter at every layer, continuous ones at the first. */

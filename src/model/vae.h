@@ -35,7 +35,8 @@ typedef struct iso_vae {
     iso_vae_config c;
     iso_graph *g;
     int mu, raw, z, kl;           /* [B, L]; z = mu and kl = -1 for an autoencoder */
-    int library_mu, library_kl;   /* [B, 1]; -1 when observed */
+    int library_mu, library_raw, library, library_kl;      /* [B, 1]; -1 when observed */
+    int library_prior_mean, library_prior_variance;        /* state [categories of slot 0, 1]; -1 when observed */
     int reconstruction, loss;     /* [1, 1] from the sampled z */
     int given;                    /* [1, 1] reconstruction from the z and library of the input slots */
     int decoded;                  /* [B, G] from the z of the input slot: share of a cell's counts, or Gaussian mean */

@@ -52,13 +52,13 @@ static void batch_statistics(const iso_args *a, span s, real *mean, real *invers
             real d = a->in[0][r * H + c] - mean[c];
             inverse[c] += d * d;
         }
-    real momentum = (real)a->node->r[0], eps = (real)a->node->r[1];
+    real momentum = (real)a->node->r[0];
     for (int64_t c = s.c0; c < s.c1; c++) {
         if (n > 1) {
             a->in[3][c] += momentum * (mean[c] - a->in[3][c]);
             a->in[4][c] += momentum * (inverse[c] / (real)(n - 1) - a->in[4][c]);
         }
-        inverse[c] = (real)(1 / sqrt((double)(inverse[c] / (real)n + eps)));
+        inverse[c] = (real)(1 / sqrt((double)(inverse[c] / (real)n) + a->node->r[1]));
     }
 }
 

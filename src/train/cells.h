@@ -1,0 +1,30 @@
+/* cells.h: cells ready for a model: sparse counts with what the encoder, the decoder and the law need of each, and
+ * minibatches of them. */
+#ifndef ISO_CELLS_H
+#define ISO_CELLS_H
+
+#include "core/graph.h"
+#include "io/dataset.h"
+
+/* Everything is lent. */
+typedef struct iso_cells {
+    const iso_csr *x;
+    const real *log_library;                      /* [n] log of the cell's total, or of its size factor */
+    const float *input_scale;                     /* [n] the encoder sees log1p(x * scale); NULL = 1 */
+    bool raw_input;                               /* the encoder sees x itself (continuous data) */
+    int n_codes;
+    const int32_t *codes[ISO_MAX_COVARIATES];     /* [n] each: covariates, then the label */
+    int n_continuous;
+    const real *continuous;                       /* [n, n_continuous] */
+} iso_cells;
+
+/* Buffers for one minibatch of at most max_cells cells; nothing is allocated while filling unless a batch holds more
+ * entries than any before it. */
+typedef struct iso_batcher iso_batcher;
+iso_status iso_batcher_new(const iso_cells *c, int64_t max_cells, iso_batcher **out, iso_error *err);
+void iso_batcher_free(iso_batcher *b);
+/* The cells index[0..n-1]. by_column: also the column form that training needs. The batch is lent until the next fill. */
+iso_status iso_batcher_fill(iso_batcher *b, iso_env *env, const iso_kernels *k, const int64_t *index, int64_t n,
+                            bool by_column, iso_batch **batch, iso_error *err);
+
+#endif

@@ -1,0 +1,104 @@
+/* train.h: fitting a VAE, scoring cells with it, and telling whether its latent space is alive. */
+#ifndef ISO_TRAIN_H
+#define ISO_TRAIN_H
+
+#include "cells.h"
+#include "model/vae.h"
+
+/* ------------------------------------------------------------------------------------ training */
+
+typedef struct iso_adam { double learning_rate, beta1, beta2, epsilon, weight_decay; } iso_adam;
+
+typedef struct iso_train_options {
+    int max_epochs;
+    int64_t batch_size;
+    iso_adam adam;
+    bool cosine;                  /* the rate falls to 0 along half a cosine; else constant */
+    double gradient_clip;         /* norm of the mean gradient; 0 = off */
+    double kl_weight;             /* beta, the target */
+    double kl_warmup;             /* fraction of the planned steps over which the weight rises from 0 to its target */
+    int kl_cycles;                /* > 0: that many cycles, the weight rising in the first half of each (Fu et al. 2019) */
+    double free_bits;             /* nats in total; 0 = off */
+    int free_bits_groups;
+    bool early_stopping;
+    int patience;                 /* epochs without a better validation ELBO, counted after the warm-up */
+    uint64_t seed;
+    bool keep_best;               /* end with the parameters of the best validation ELBO */
+} iso_train_options;
+
+typedef struct iso_epoch {
+    int epoch;                    /* from 1 */
+    double train_elbo, train_reconstruction, train_kl;                     /* nats a cell, as seen in training */
+    double validation_elbo, validation_reconstruction, validation_kl;      /* evaluation mode; NaN without validation */
+    double kl_weight, learning_rate, gradient_norm, seconds;
+} iso_epoch;
+
+typedef struct iso_history {
+    iso_epoch *epochs;
+    int n, best;                  /* best: index of the epoch whose parameters were kept */
+    bool stopped_early;
+    int roll_backs;
+    double seconds;
+    double final_kl_weight;
+} iso_history;
+
+/* KL weight and learning rate at step t (from 0) of `total`. */
+double iso_kl_weight_at(const iso_train_options *o, int64_t t, int64_t total);
+double iso_learning_rate_at(const iso_train_options *o, int64_t t, int64_t total);
+
+/* Trains v on the cells train[0..n_train-1]; validation may be empty. each_epoch (may be NULL) sees every epoch as it ends.
+ * names (may be NULL): cell and gene names for messages. ISO_ENUMERIC if it diverges ten times in a row. */
+typedef void iso_epoch_fn(void *arg, const iso_epoch *e);
+typedef struct iso_train_names { char *const *cells, *const *genes; } iso_train_names;
+iso_status iso_train(iso_env *env, iso_vae *v, const iso_cells *c, const int64_t *train, int64_t n_train,
+                     const int64_t *validation, int64_t n_validation, const iso_train_options *o, iso_train_names names,
+                     iso_epoch_fn *each_epoch, void *arg, iso_history *h, iso_error *err);
+void iso_history_clear(iso_history *h);
+
+/* ------------------------------------------------------------------------------------- scoring */
+
+typedef struct iso_evaluator iso_evaluator;
+iso_status iso_evaluator_new(iso_env *env, iso_vae *v, const iso_cells *c, iso_evaluator **out, iso_error *err);
+void iso_evaluator_free(iso_evaluator *e);
+const iso_vae *iso_evaluator_model(const iso_evaluator *e);
+iso_env *iso_evaluator_env(const iso_evaluator *e);
+
+/* Per-cell results for cells index[0..n-1] (NULL index: 0..n-1); each array may be NULL. Nats. */
+typedef struct iso_cell_scores {
+    double *elbo, *reconstruction, *kl;   /* [n] means over the draws */
+    float *mu, *variance;                 /* [n, L] */
+    double *log_p;                        /* [n] importance-sampled log p(x), NaN for an autoencoder */
+} iso_cell_scores;
+/* draws: of z for elbo and reconstruction (0 = none: mu and variance alone); samples: for log_p.
+ * log p = log mean_s exp(log p(x|z_s) + log p(z_s) - log q(z_s|x)), Burda et al. 2016, eq. 8. */
+iso_status iso_evaluate(iso_evaluator *e, const int64_t *index, int64_t n, int draws, int samples, uint64_t seed,
+                        const iso_cell_scores *out, iso_error *err);
+/* -log p(x_i | z_i) of cells index[i] for z given [n, L]; loss [n]. */
+iso_status iso_evaluate_given(iso_evaluator *e, const int64_t *index, int64_t n, const float *z, double *loss, iso_error *err);
+
+/* Decoding z [n, L] with covariate categories codes[k] (per covariate slot; NULL = average over all categories of every
+ * covariate with equal weight): expression [n, G]; dropout logits [n, G] and log dispersion [n, G] may be NULL. */
+iso_status iso_decode(iso_env *env, iso_vae *v, const float *z, int64_t n, const int32_t *const *codes, float *expression,
+                      float *dropout, float *log_dispersion, iso_error *err);
+
+/* ----------------------------------------------------------------------------------- diagnosis */
+
+typedef enum iso_verdict { ISO_HEALTHY, ISO_PARTLY_COLLAPSED, ISO_COLLAPSED, ISO_PRIOR_HOLE, ISO_OVERFIT } iso_verdict;
+
+typedef struct iso_diagnosis {
+    int n_latent, active_units;           /* active: variance of mu over cells > 0.01 (Burda et al. 2016) */
+    double *kl_per_dim, *var_mu;          /* [L] */
+    double kl, mutual_information, mutual_information_cap, kl_aggregate;     /* Hoffman & Johnson 2016; cap = log n */
+    double nll, shuffle_loss;             /* -log p(x|z), and its rise when z is dealt to other cells */
+    double train_elbo, held_out_elbo;
+    iso_verdict verdict;
+    char text[512], cure[512];            /* sentences; cure empty when healthy */
+} iso_diagnosis;
+extern const char *const iso_verdict_names[];
+
+/* From held-out cells (at most 5,000 are used) and the ELBO of training cells in evaluation mode. */
+iso_status iso_diagnose(iso_evaluator *e, const int64_t *held_out, int64_t n, double train_elbo, double held_out_elbo,
+                        uint64_t seed, iso_diagnosis *out, iso_error *err);
+void iso_diagnosis_clear(iso_diagnosis *d);
+
+#endif

@@ -1,0 +1,280 @@
+/* trainer.c: the training loop.
+ *
+ * An epoch visits the training cells in an order that depends on (seed, epoch) alone. Whatever a step does is undone if it
+ * gives something that is not finite: parameters go back to the start of the epoch and the rate is halved. */
+#include "optimizer.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { MAX_ROLL_BACKS = 10, MIN_BATCH = 3 };
+/* A step whose gradient is this many times the usual norm is scaled down to it. */
+static const double GUARD = 10;
+
+/* Parameters, state and moments at one time. */
+typedef struct snapshot { real *param, *state, *m, *v; int64_t t; } snapshot;
+
+typedef struct trainer {
+    iso_env *env;
+    const iso_kernels *k;
+    iso_vae *v;
+    const iso_cells *c;
+    const iso_train_options *o;
+    iso_train_names names;
+    const int64_t *train, *validation;
+    int64_t n_train, n_validation, batch, steps_per_epoch, total_steps, step;
+    int64_t *order, *index;
+    iso_plan *plan;
+    iso_batcher *batcher;
+    iso_evaluator *evaluator;
+    iso_optimizer adam;
+    snapshot epoch_start, best;
+    double rate_factor, usual_norm, best_elbo;
+    int roll_backs, since_best;
+    double *elbo, *reconstruction;          /* [n_validation] */
+} trainer;
+
+static iso_status snapshot_new(const iso_graph *g, bool moments, snapshot *s, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    ALLOC(s->param, g->param_size, sizeof *s->param);
+    ALLOC(s->state, g->state_size, sizeof *s->state);
+    if (moments) {
+        ALLOC(s->m, g->param_size, sizeof *s->m);
+        ALLOC(s->v, g->param_size, sizeof *s->v);
+    }
+done:
+    return st;
+}
+
+static void snapshot_clear(snapshot *s)
+{
+    iso_free(s->param);
+    iso_free(s->state);
+    iso_free(s->m);
+    iso_free(s->v);
+}
+
+static void copy(real *to, const real *from, int64_t n) { if (to && from) memcpy(to, from, (size_t)n * sizeof(real)); }
+
+static void snapshot_take(snapshot *s, const iso_optimizer *o)
+{
+    copy(s->param, o->g->param, o->g->param_size);
+    copy(s->state, o->g->state, o->g->state_size);
+    copy(s->m, o->m, o->g->param_size);
+    copy(s->v, o->v, o->g->param_size);
+    s->t = o->t;
+}
+
+static void snapshot_restore(const snapshot *s, iso_optimizer *o)
+{
+    copy(o->g->param, s->param, o->g->param_size);
+    copy(o->g->state, s->state, o->g->state_size);
+    copy(o->m, s->m, o->g->param_size);
+    copy(o->v, s->v, o->g->param_size);
+    if (s->m) o->t = s->t;
+}
+
+static iso_status trainer_open(trainer *t, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    t->batch = t->o->batch_size < t->n_train ? t->o->batch_size : t->n_train;
+    int64_t rest = t->n_train % t->batch;
+    t->steps_per_epoch = t->n_train / t->batch + (rest >= MIN_BATCH);        /* a rest of 1 or 2 cells sits an epoch out */
+    t->total_steps = t->steps_per_epoch * t->o->max_epochs;
+    t->rate_factor = 1, t->best_elbo = -HUGE_VAL;
+    t->k = iso_kernels_best();
+    ALLOC(t->order, t->n_train, sizeof *t->order);
+    ALLOC(t->index, t->batch, sizeof *t->index);
+    ALLOC(t->elbo, t->n_validation, sizeof *t->elbo);
+    ALLOC(t->reconstruction, t->n_validation, sizeof *t->reconstruction);
+    int outputs[2] = {t->v->reconstruction, t->v->kl};
+    iso_plan_request want = {.outputs = outputs, .n_outputs = t->v->kl >= 0 ? 2 : 1, .loss = t->v->loss, .max_cells = t->batch};
+    TRY(iso_plan_new(t->v->g, &want, &t->plan, err));
+    TRY(iso_batcher_new(t->c, t->batch, &t->batcher, err));
+    TRY(iso_evaluator_new(t->env, t->v, t->c, &t->evaluator, err));
+    TRY(iso_optimizer_new(t->v->g, &t->adam, err));
+    TRY(snapshot_new(t->v->g, true, &t->epoch_start, err));
+    if (t->o->keep_best) TRY(snapshot_new(t->v->g, false, &t->best, err));
+done:
+    return st;
+}
+
+static void trainer_close(trainer *t)
+{
+    iso_free(t->order);
+    iso_free(t->index);
+    iso_free(t->elbo);
+    iso_free(t->reconstruction);
+    iso_plan_free(t->plan);
+    iso_batcher_free(t->batcher);
+    iso_evaluator_free(t->evaluator);
+    iso_optimizer_clear(&t->adam);
+    snapshot_clear(&t->epoch_start);
+    snapshot_clear(&t->best);
+}
+
+/* Which cell, and which of its genes, made a step go wrong: the first cell whose loss is not finite, else the one with the
+ * largest; its gene with the largest count. */
+static void name_culprit(const trainer *t, const iso_batch *b, char *text, size_t size)
+{
+    int64_t cell = 0, best = -1;
+    for (int64_t r = 0; r < b->n; r++) {
+        if (!isfinite((double)b->cell_loss[r])) { cell = r; break; }
+        if (b->cell_loss[r] > b->cell_loss[cell]) cell = r;
+    }
+    for (int64_t e = b->x.indptr[cell]; e < b->x.indptr[cell + 1]; e++)
+        if (best < 0 || b->x.values[e] > b->x.values[best]) best = e;
+    int32_t gene = best >= 0 ? b->x.indices[best] : 0;
+    snprintf(text, size, "cell %lld (\"%s\"), gene \"%s\" = %g", (long long)b->cells[cell] + 1,
+             t->names.cells ? t->names.cells[b->cells[cell]] : "?", t->names.genes ? t->names.genes[gene] : "?",
+             best >= 0 ? (double)b->x.values[best] : 0.0);
+}
+
+typedef struct sums { double loss, reconstruction, kl, norm; int64_t cells; } sums;
+
+/* One step; *bad says that it gave something not finite, and then nothing was changed. */
+static iso_status one_step(trainer *t, uint32_t epoch, int64_t first, sums *s, bool *bad, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    iso_batch *b;
+    int64_t n = t->n_train - first < t->batch ? t->n_train - first : t->batch;
+    double total = 0;
+    for (int64_t i = 0; i < n; i++) t->index[i] = t->train[t->order[first + i]];
+    TRY(iso_batcher_fill(t->batcher, t->env, t->k, t->index, n, true, &b, err));
+    iso_settings settings = {.training = true, .seed = t->o->seed, .draw = epoch, .free_bits = (real)t->o->free_bits,
+                             .free_bits_groups = t->o->free_bits_groups,
+                             .kl_weight = (real)iso_kl_weight_at(t->o, t->step, t->total_steps)};
+    iso_plan_run(t->plan, t->env, t->k, b, &settings);
+    double norm = iso_gradient_norm(t->v->g, t->env, t->k) / (double)n;
+    double loss = (double)iso_plan_value(t->plan, t->v->loss)[0];
+    *bad = !isfinite(loss) || !isfinite(norm);
+    if (*bad) {
+        char culprit[256];
+        name_culprit(t, b, culprit, sizeof culprit);
+        t->roll_backs++;
+        FAIL_IF(t->roll_backs > MAX_ROLL_BACKS, ISO_ENUMERIC,
+                "training diverged at step %lld, first at %s, although the step was made %d times smaller; look at that cell, or lower --learning-rate",
+                (long long)t->step + 1, culprit, 1 << MAX_ROLL_BACKS);
+        iso_warn(t->env, "step %lld gave a value that is not finite at %s: back to the start of the epoch with half the learning rate",
+                 (long long)t->step + 1, culprit);
+        goto done;
+    }
+    double allowed = t->o->gradient_clip > 0 ? t->o->gradient_clip : HUGE_VAL;
+    if (t->usual_norm > 0 && GUARD * t->usual_norm < allowed) allowed = GUARD * t->usual_norm;
+    double scale = norm > allowed ? allowed / norm : 1;
+    double rate = iso_learning_rate_at(t->o, t->step, t->total_steps) * t->rate_factor;
+    iso_optimizer_step(&t->adam, t->env, t->k, &t->o->adam, rate, scale / (double)n);
+    t->usual_norm = t->usual_norm > 0 ? 0.95 * t->usual_norm + 0.05 * norm * scale : norm;
+    const real *kl = t->v->kl >= 0 ? iso_plan_value(t->plan, t->v->kl) : NULL;
+    for (int64_t i = 0; kl && i < n * t->v->c.n_latent; i++) total += (double)kl[i];
+    s->reconstruction -= (double)iso_plan_value(t->plan, t->v->reconstruction)[0];
+    s->kl += total, s->norm += norm * (double)n, s->cells += n;
+    t->step++;
+done:
+    return st;
+}
+
+static iso_status one_epoch(trainer *t, int epoch, iso_epoch *e, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    double start = iso_now_s();
+    int64_t first_step = t->step;
+    sums s;
+    bool bad;
+    snapshot_take(&t->epoch_start, &t->adam);
+    iso_permutation((iso_rng_key){t->o->seed, ISO_STREAM_SHUFFLE, (uint32_t)epoch}, t->n_train, t->order);
+    do {
+        s = (sums){0}, bad = false;
+        for (int64_t i = 0; i < t->steps_per_epoch && !bad; i++) {
+            FAIL_IF(iso_env_interrupted(t->env), ISO_EINTERRUPT, "interrupted in epoch %d", epoch + 1);
+            TRY(one_step(t, (uint32_t)epoch, i * t->batch, &s, &bad, err));
+            double done = (double)(epoch * t->steps_per_epoch + i + 1) / (double)t->total_steps;
+            if (t->step % 16 == 0) iso_progress(t->env, done, "epoch %d of %d", epoch + 1, t->o->max_epochs);
+        }
+        if (bad) {
+            snapshot_restore(&t->epoch_start, &t->adam);
+            t->step = first_step, t->rate_factor *= 0.5, t->usual_norm = 0;
+        }
+    } while (bad);
+    double n = (double)s.cells;
+    *e = (iso_epoch){.epoch = epoch + 1, .train_elbo = (s.reconstruction - s.kl) / n, .train_reconstruction = s.reconstruction / n,
+                     .train_kl = s.kl / n, .gradient_norm = s.norm / n, .kl_weight = iso_kl_weight_at(t->o, t->step - 1, t->total_steps),
+                     .learning_rate = iso_learning_rate_at(t->o, t->step - 1, t->total_steps) * t->rate_factor,
+                     .validation_elbo = (double)NAN, .validation_reconstruction = (double)NAN, .validation_kl = (double)NAN, .seconds = iso_now_s() - start};
+done:
+    return st;
+}
+
+static iso_status validate(trainer *t, iso_epoch *e, iso_error *err)
+{
+    if (t->n_validation == 0) return ISO_OK;
+    iso_cell_scores out = {.elbo = t->elbo, .reconstruction = t->reconstruction};
+    iso_status st = iso_evaluate(t->evaluator, t->validation, t->n_validation, 1, 0, t->o->seed, &out, err);
+    if (st) return st;
+    double elbo = 0, reconstruction = 0;
+    for (int64_t i = 0; i < t->n_validation; i++) elbo += t->elbo[i], reconstruction += t->reconstruction[i];
+    e->validation_elbo = elbo / (double)t->n_validation;
+    e->validation_reconstruction = reconstruction / (double)t->n_validation;
+    e->validation_kl = e->validation_reconstruction - e->validation_elbo;
+    return ISO_OK;
+}
+
+/* Whether the KL weight has reached its target for good. */
+static bool warmed_up(const trainer *t)
+{
+    double part = t->o->kl_cycles > 0 ? 1 - 0.5 / t->o->kl_cycles : t->o->kl_warmup;
+    return (double)t->step >= part * (double)t->total_steps;
+}
+
+/* Remembers the best; true when it is time to stop. */
+static bool judge(trainer *t, const iso_epoch *e, iso_history *h)
+{
+    if (isnan(e->validation_elbo) || !warmed_up(t)) {
+        h->best = h->n - 1;
+        return false;
+    }
+    if (e->validation_elbo > t->best_elbo) {
+        t->best_elbo = e->validation_elbo, t->since_best = 0, h->best = h->n - 1;
+        if (t->o->keep_best) snapshot_take(&t->best, &t->adam);
+        return false;
+    }
+    return ++t->since_best >= t->o->patience && t->o->early_stopping;
+}
+
+iso_status iso_train(iso_env *env, iso_vae *v, const iso_cells *c, const int64_t *train, int64_t n_train,
+                     const int64_t *validation, int64_t n_validation, const iso_train_options *o, iso_train_names names,
+                     iso_epoch_fn *each_epoch, void *arg, iso_history *h, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    double start = iso_now_s();
+    trainer t = {.env = env, .v = v, .c = c, .o = o, .names = names, .train = train, .n_train = n_train,
+                 .validation = validation, .n_validation = n_validation};
+    *h = (iso_history){0};
+    FAIL_IF(n_train < MIN_BATCH, ISO_EDATA, "only %lld cells to train on; at least %d are needed", (long long)n_train, MIN_BATCH);
+    TRY(trainer_open(&t, err));
+    ALLOC(h->epochs, o->max_epochs, sizeof *h->epochs);
+    iso_progress(env, 0, "training");
+    for (int epoch = 0; epoch < o->max_epochs; epoch++) {
+        iso_epoch *e = &h->epochs[epoch];
+        TRY(one_epoch(&t, epoch, e, err));
+        TRY(validate(&t, e, err));
+        h->n++;
+        h->stopped_early = judge(&t, e, h);
+        if (each_epoch) each_epoch(arg, e);
+        if (h->stopped_early) break;
+    }
+    if (o->keep_best && t.best_elbo > -HUGE_VAL) snapshot_restore(&t.best, &t.adam);
+    h->final_kl_weight = h->n ? h->epochs[h->best].kl_weight : 0;
+    h->roll_backs = t.roll_backs;
+done:
+    h->seconds = iso_now_s() - start;
+    trainer_close(&t);
+    return st;
+}
+
+void iso_history_clear(iso_history *h)
+{
+    iso_free(h->epochs);
+    *h = (iso_history){0};
+}
