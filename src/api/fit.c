@@ -1,0 +1,212 @@
+/* fit.c: training as a user asks for it: preset, split, defaults that fit the data, training, scores, diagnosis. */
+#include "model.h"
+
+#include <math.h>
+#include <string.h>
+
+/* What the preset "scvi" means: scvi-tools 1.4.2's optimiser and schedule (its epochs are in planned_epochs). */
+static const struct { const char *name, *value; } scvi_preset[] = {
+    {"learning_rate", "0.001"}, {"lr_schedule", "constant"},  {"adam_epsilon", "0.01"},  {"weight_decay", "1e-6"},
+    {"kl_warmup", "1"},         {"early_stopping", "false"},  {"encoder_input", "log1p"}, {"batch_size", "128"},
+    {"dropout", "0.1"},         {"n_layers", "1"},
+};
+
+iso_options *iso_resolve_options(const iso_options *o)
+{
+    iso_options *r = iso_options_new();
+    bool scvi = strcmp(iso_opt_text(o, "preset"), "scvi") == 0;
+    for (size_t i = 0; r && scvi && i < sizeof scvi_preset / sizeof *scvi_preset; i++)
+        if (iso_options_set(r, scvi_preset[i].name, scvi_preset[i].value, NULL)) return iso_options_free(r), NULL;
+    for (int i = 0; r && iso_option_row(i); i++) {
+        const char *name = iso_option_row(i)->name;
+        if (iso_options_given(o, name) && iso_options_set(r, name, iso_options_get(o, name), NULL)) return iso_options_free(r), NULL;
+    }
+    return r;
+}
+
+/* Epochs by default. scvi-tools: min(round(20000 / n * 400), 400). Ours: as many steps as the data repay, see docs/BENCHMARKS.md. */
+static int planned_epochs(const iso_options *o, int64_t n_train)
+{
+    int64_t asked = iso_opt_int(o, "max_epochs");
+    if (asked > 0) return (int)asked;
+    if (strcmp(iso_opt_text(o, "preset"), "scvi") == 0) {
+        double e = round(20000.0 / (double)n_train * 400);
+        return e < 400 ? (e < 1 ? 1 : (int)e) : 400;
+    }
+    double e = round(20000.0 / (double)n_train * 60);
+    return e < 100 ? (e < 12 ? 12 : (int)e) : 100;
+}
+
+static iso_train_options training_options(const iso_options *o, int64_t n_train)
+{
+    return (iso_train_options){
+        .max_epochs = planned_epochs(o, n_train), .batch_size = iso_opt_int(o, "batch_size"),
+        .adam = {iso_opt_real(o, "learning_rate"), 0.9, 0.999, iso_opt_real(o, "adam_epsilon"), iso_opt_real(o, "weight_decay")},
+        .cosine = strcmp(iso_opt_text(o, "lr_schedule"), "cosine") == 0, .gradient_clip = iso_opt_real(o, "gradient_clip"),
+        .kl_weight = iso_opt_real(o, "kl_weight"), .kl_warmup = iso_opt_real(o, "kl_warmup"), .kl_cycles = (int)iso_opt_int(o, "kl_cycles"),
+        .free_bits = iso_opt_real(o, "free_bits"), .free_bits_groups = (int)iso_opt_int(o, "free_bits_groups"),
+        .early_stopping = iso_opt_flag(o, "early_stopping"), .patience = (int)iso_opt_int(o, "patience"),
+        .seed = (uint64_t)iso_opt_int(o, "seed"), .keep_best = iso_opt_flag(o, "early_stopping")};
+}
+
+/* ----------------------------------------------------------------------------------------- split */
+
+static iso_status mark_test(const iso_dataset *d, const char *key, uint8_t *test, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    int32_t *codes = NULL, n = 0;
+    char **categories = NULL;
+    int64_t marked = 0;
+    const iso_column *c = iso_frame_column(&d->obs, key);
+    FAIL_IF(!c, ISO_EUSAGE, "%s: no column \"%s\" in obs (--split-key)", d->path, key);
+    TRY(iso_column_factor(&d->obs, c, &codes, &categories, &n, err));
+    for (int64_t i = 0; i < d->obs.n_rows; i++) {
+        test[i] = codes[i] >= 0 && strcmp(categories[codes[i]], "test") == 0;
+        marked += test[i];
+    }
+    FAIL_IF(marked == 0, ISO_EDATA, "%s: no cell has the value \"test\" in obs column \"%s\" (--split-key)", d->path, key);
+done:
+    for (int32_t k = 0; categories && k < n; k++) iso_free(categories[k]);
+    iso_free(categories);
+    iso_free(codes);
+    return st;
+}
+
+iso_status iso_split_cells(const iso_dataset *d, const iso_options *o, iso_split *s, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    uint8_t *test = NULL;
+    int64_t *order = NULL, n = d->obs.n_rows;
+    const char *key = iso_opt_text(o, "split_key");
+    *s = (iso_split){0};
+    ALLOC(test, n, 1);
+    ALLOC(order, n, sizeof *order);
+    ALLOC(s->train, n, sizeof *s->train);
+    ALLOC(s->validation, n, sizeof *s->validation);
+    ALLOC(s->test, n, sizeof *s->test);
+    if (key) TRY(mark_test(d, key, test, err));
+    for (int64_t i = 0; i < n; i++)
+        if (test[i]) s->test[s->n_test++] = i;
+    int64_t rest = n - s->n_test;
+    double wanted = floor(iso_opt_real(o, "validation_fraction") * (double)rest + 0.5);
+    iso_permutation((iso_rng_key){(uint64_t)iso_opt_int(o, "seed"), ISO_STREAM_SPLIT, 0}, n, order);
+    for (int64_t i = 0; i < n; i++) {
+        if (test[order[i]]) continue;
+        if ((double)s->n_validation < wanted) s->validation[s->n_validation++] = order[i];
+        else s->train[s->n_train++] = order[i];
+    }
+done:
+    iso_free(test);
+    iso_free(order);
+    if (st) iso_split_clear(s);
+    return st;
+}
+
+void iso_split_clear(iso_split *s)
+{
+    iso_free(s->train);
+    iso_free(s->validation);
+    iso_free(s->test);
+    *s = (iso_split){0};
+}
+
+/* -------------------------------------------------------------------------------------- afterwards */
+
+enum { TEST_DRAWS = 5, MAX_SCORED = 2000 };
+
+/* Means over some cells: ELBO, reconstruction and, with samples, log p(x); NaN without cells. */
+static iso_status mean_scores(iso_evaluator *e, const int64_t *index, int64_t n, int draws, int samples, uint64_t seed,
+                              double *elbo, double *reconstruction, double *log_p, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    double *a = NULL, *b = NULL, *c = NULL;
+    *elbo = *reconstruction = (double)NAN;
+    if (log_p) *log_p = (double)NAN;
+    if (n == 0) return ISO_OK;
+    ALLOC(a, n, sizeof *a);
+    ALLOC(b, n, sizeof *b);
+    ALLOC(c, n, sizeof *c);
+    TRY(iso_evaluate(e, index, n, draws, samples, seed, &(iso_cell_scores){.elbo = a, .reconstruction = b, .log_p = samples ? c : NULL}, err));
+    *elbo = *reconstruction = 0;
+    if (log_p && samples) *log_p = 0;
+    for (int64_t i = 0; i < n; i++) {
+        *elbo += a[i] / (double)n, *reconstruction += b[i] / (double)n;
+        if (log_p && samples) *log_p += c[i] / (double)n;
+    }
+done:
+    iso_free(a);
+    iso_free(b);
+    iso_free(c);
+    return st;
+}
+
+static iso_status score_and_diagnose(iso_env *env, iso_fitted *f, const iso_options *o, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    iso_evaluator *e = NULL;
+    iso_summary *s = &f->model->summary;
+    const iso_split *p = &f->split;
+    uint64_t seed = (uint64_t)iso_opt_int(o, "seed");
+    TRY(iso_evaluator_new(env, &f->model->v, &f->bound.cells, &e, err));
+    int64_t some = p->n_train < MAX_SCORED ? p->n_train : MAX_SCORED;
+    TRY(mean_scores(e, p->train, some, 1, 0, seed, &s->train_elbo, &s->train_reconstruction, NULL, err));
+    TRY(mean_scores(e, p->validation, p->n_validation, TEST_DRAWS, 0, seed, &s->validation_elbo, &s->validation_reconstruction, NULL, err));
+    TRY(mean_scores(e, p->test, p->n_test, TEST_DRAWS, (int)iso_opt_int(o, "n_samples"), seed, &s->test_elbo, &s->test_reconstruction, &s->test_log_p, err));
+    if (!f->model->v.c.autoencoder) {
+        bool test = p->n_test > p->n_validation;
+        const int64_t *held_out = test ? p->test : p->n_validation ? p->validation : p->train;
+        int64_t n = test ? p->n_test : p->n_validation ? p->n_validation : p->n_train;
+        TRY(iso_diagnose(e, held_out, n, s->train_elbo, test ? s->test_elbo : p->n_validation ? s->validation_elbo : s->train_elbo, seed, &f->diagnosis, err));
+        s->active_units = f->diagnosis.active_units;
+        snprintf(s->verdict, sizeof s->verdict, "%s", iso_verdict_names[f->diagnosis.verdict]);
+        snprintf(s->verdict_text, sizeof s->verdict_text, "%s", f->diagnosis.text);
+        snprintf(s->cure, sizeof s->cure, "%s", f->diagnosis.cure);
+    } else {
+        snprintf(s->verdict, sizeof s->verdict, "autoencoder");
+        snprintf(s->verdict_text, sizeof s->verdict_text,
+                 "An autoencoder: sigma = 0, so log sigma^2 in the KL has no finite value and there is none; it has no prior to sample from, and its ELBO is its reconstruction alone.");
+    }
+done:
+    iso_evaluator_free(e);
+    return st;
+}
+
+iso_status iso_fit(iso_env *env, const iso_dataset *d, const iso_options *given, iso_epoch_fn *each_epoch, void *arg,
+                   iso_fitted *f, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    iso_options *o = NULL;
+    *f = (iso_fitted){0};
+    FAIL_IF(!(o = iso_resolve_options(given)), ISO_EMEMORY, "out of memory");
+    TRY(iso_model_new(env, d, o, &f->model, err));
+    TRY(iso_bind(env, f->model, d, &f->bound, err));
+    TRY(iso_split_cells(d, o, &f->split, err));
+    iso_train_options how = training_options(o, f->split.n_train);
+    iso_info(env, "training on %lld cells (%lld validation, %lld test), %d epochs at most", (long long)f->split.n_train,
+             (long long)f->split.n_validation, (long long)f->split.n_test, how.max_epochs);
+    iso_train_names names = {d->obs.index, d->var.index};
+    TRY(iso_train(env, &f->model->v, &f->bound.cells, f->split.train, f->split.n_train, f->split.validation, f->split.n_validation,
+                  &how, names, each_epoch, arg, &f->history, err));
+    iso_summary *s = &f->model->summary;
+    const iso_history *h = &f->history;
+    *s = (iso_summary){.epochs = h->n, .best_epoch = h->best + 1, .stopped_early = h->stopped_early, .n_train = f->split.n_train,
+                       .n_validation = f->split.n_validation, .n_test = f->split.n_test, .final_kl_weight = h->final_kl_weight,
+                       .seconds = h->seconds, .roll_backs = h->roll_backs, .seed = how.seed};
+    snprintf(s->input, sizeof s->input, "%s", d->path);
+    snprintf(s->count_source, sizeof s->count_source, "%s", d->source);
+    TRY(score_and_diagnose(env, f, o, err));
+done:
+    iso_options_free(o);
+    if (st) iso_fitted_clear(f);
+    return st;
+}
+
+void iso_fitted_clear(iso_fitted *f)
+{
+    iso_model_free(f->model);
+    iso_bound_clear(&f->bound);
+    iso_split_clear(&f->split);
+    iso_history_clear(&f->history);
+    iso_diagnosis_clear(&f->diagnosis);
+    *f = (iso_fitted){0};
+}
