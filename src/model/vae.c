@@ -226,6 +226,8 @@ iso_status iso_vae_build(const iso_vae_config *c, uint64_t seed, iso_vae *v, iso
     v->decoded = c->likelihood->counts ? iso_graph_op(v->g, &iso_op_softmax, NULL, 1, &h.mean) : h.mean;
     v->hidden = h.hidden, v->given_dropout = h.dropout;
     v->given_dispersion = c->dispersion == ISO_DISPERSION_CELL ? h.dispersion : -1;
+    FAIL_IF(c->max_elements && v->g->param_size + v->g->state_size > c->max_elements, ISO_EDATA,
+            "the header asks for more parameters than the file holds; the file is damaged");
     TRY(iso_graph_finish(v->g, seed, err));
     set_first_values(v);
 done:

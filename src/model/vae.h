@@ -29,6 +29,7 @@ typedef struct iso_vae_config {
     /* For tests and teaching: a decoder that also sees the cell itself, which makes z superfluous; a dispersion held at
      * its first value. */
     bool decoder_sees_cell, fixed_dispersion;
+    int64_t max_elements;         /* refuse to build more parameters and state than this (a damaged file); 0 = no limit */
 } iso_vae_config;
 
 typedef struct iso_vae {
