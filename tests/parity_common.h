@@ -173,7 +173,7 @@ static void compare_twin(parity *p, const twin *t, const char *group, double sca
     for (int64_t r = 0; r < info->rows; r++)
         for (int64_t c = 0; c < info->cols; c++)
             expect(name, (double)ours[r * info->cols + c] * (grad ? 1 / (double)p->B : 1), twin_value(t, theirs, r, c), p->loose,
-                   0.01 * top + 1e-3 * scale);
+                   0.1 * top + 0.01 * scale);
     free(theirs);
 }
 

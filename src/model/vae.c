@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { NAME = 64 };
+enum { LAYER = 64, NAME = 96 };      /* longest names of a layer, and of a layer's tensor */
 
 /* A linear layer's bound in torch: weights and bias uniform in +-1/sqrt(fan_in). */
 static double bound(double fan_in) { return 1 / sqrt(fan_in > 0 ? fan_in : 1); }
@@ -76,7 +76,7 @@ static int activate(const iso_vae *v, const char *layer, int x, double dropout)
 /* Hidden layers over the counts; returns the last, whose width goes to *width (0: no layer, heads read the counts). */
 static int encoder_layers(const iso_vae *v, const char *encoder, int n_layers, int *width)
 {
-    char layer[NAME];
+    char layer[LAYER];
     int cats = v->c.encode_covariates ? injected(&v->c) : 0, x = -1, H = v->c.n_hidden;
     *width = 0;
     for (int l = 0; l < n_layers; l++) {
@@ -128,7 +128,7 @@ static int library(iso_vae *v)
 /* z -> hidden layers. Covariates enter at every layer, continuous ones at the first. */
 static int decoder_layers(const iso_vae *v, int z)
 {
-    char layer[NAME];
+    char layer[LAYER];
     int cats = injected(&v->c), x = z, H = v->c.n_hidden;
     for (int l = 0; l < (v->c.n_layers ? v->c.n_layers : 1); l++) {
         snprintf(layer, sizeof layer, "decoder.layer%d", l);
@@ -156,7 +156,7 @@ static int decoder_head(const iso_vae *v, const char *name, int x)
     double limit = bound(v->c.n_latent + injected(&v->c) + v->c.n_continuous);
     int y = inject(v, name, linear(v, name, x, v->c.n_latent, G, limit, !v->c.batch_norm), G, limit);
     if (v->c.n_continuous) {
-        char layer[NAME];
+        char layer[LAYER];
         snprintf(layer, sizeof layer, "%s.continuous", name);
         int c = linear(v, layer, iso_graph_input(v->g, ISO_SLOT_CONTINUOUS, v->c.n_continuous), v->c.n_continuous, G, limit, false);
         y = iso_graph_op(v->g, &iso_op_add, NULL, 2, (int[]){y, c});
