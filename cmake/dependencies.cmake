@@ -30,6 +30,7 @@ if(ISO_DNNL AND NOT ISO_CORE_ONLY)
   find_library(DNNL_LIBRARY NAMES dnnl)                         # kernel/
   find_path(DNNL_INCLUDE oneapi/dnnl/dnnl.h)
   if(DNNL_LIBRARY AND DNNL_INCLUDE)
+    set(ISO_HAVE_DNNL ON)
     target_compile_definitions(iso_third_party INTERFACE ISO_HAVE_DNNL=1)
     target_link_libraries(iso_third_party INTERFACE ${DNNL_LIBRARY} gomp)
   endif()
