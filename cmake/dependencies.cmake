@@ -1,15 +1,38 @@
-# What the library links. Each is needed in one folder of src/ alone.
+# What the library links, in one target, iso_third_party. Each is needed in the folders of src/ named beside it alone.
+# The Debian package of each is in scripts/packages.txt.
 find_package(PkgConfig REQUIRED)
-find_package(Threads REQUIRED)
-find_package(HDF5 REQUIRED COMPONENTS C HL)                     # io/
-pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)     # io/
-find_package(ZLIB REQUIRED)                                     # io/
-pkg_check_modules(IGRAPH REQUIRED IMPORTED_TARGET igraph)       # map/
-find_library(LZF_LIBRARY NAMES lzf)                             # io/: h5py's lzf filter
-find_path(HNSWLIB_INCLUDE hnswlib/hnswlib.h)                    # map/: neighbours beyond ~50,000 cells
-find_library(DNNL_LIBRARY NAMES dnnl)                           # kernel/: products; plain C without it
-find_path(DNNL_INCLUDE oneapi/dnnl/dnnl.h)
-option(ISO_DNNL "Use oneDNN for products" ON)
-if(ISO_DNNL AND DNNL_LIBRARY AND DNNL_INCLUDE)
-  set(ISO_HAVE_DNNL ON)
+find_package(Threads REQUIRED)                                  # base/
+add_library(iso_third_party INTERFACE)
+target_link_libraries(iso_third_party INTERFACE Threads::Threads m)
+
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)     # io/, model/, api/
+target_link_libraries(iso_third_party INTERFACE PkgConfig::JANSSON)
+if(NOT ISO_CORE_ONLY)
+  find_package(HDF5 REQUIRED COMPONENTS C)                      # io/
+  find_package(ZLIB REQUIRED)                                   # io/
+  pkg_check_modules(IGRAPH REQUIRED IMPORTED_TARGET igraph)     # map/
+  target_include_directories(iso_third_party SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
+  target_link_libraries(iso_third_party INTERFACE ${HDF5_C_LIBRARIES} ZLIB::ZLIB PkgConfig::IGRAPH)
+
+  find_library(LZF_LIBRARY NAMES lzf)                           # io/: h5py's lzf filter
+  if(LZF_LIBRARY)
+    target_compile_definitions(iso_third_party INTERFACE ISO_HAVE_LZF=1)
+    target_link_libraries(iso_third_party INTERFACE ${LZF_LIBRARY})
+  endif()
+  find_path(HNSWLIB_INCLUDE hnswlib/hnswlib.h)                  # map/: neighbours beyond ~50,000 cells
+  if(HNSWLIB_INCLUDE)
+    target_compile_definitions(iso_third_party INTERFACE ISO_HAVE_HNSWLIB=1)
+  endif()
 endif()
+
+option(ISO_DNNL "Use oneDNN for products; plain C without it" ON)
+if(ISO_DNNL AND NOT ISO_CORE_ONLY)
+  find_library(DNNL_LIBRARY NAMES dnnl)                         # kernel/
+  find_path(DNNL_INCLUDE oneapi/dnnl/dnnl.h)
+  if(DNNL_LIBRARY AND DNNL_INCLUDE)
+    set(ISO_HAVE_DNNL ON)
+    target_compile_definitions(iso_third_party INTERFACE ISO_HAVE_DNNL=1)
+    target_link_libraries(iso_third_party INTERFACE ${DNNL_LIBRARY} gomp)
+  endif()
+endif()
+message(STATUS "Optional: oneDNN ${DNNL_LIBRARY}, lzf ${LZF_LIBRARY}, hnswlib ${HNSWLIB_INCLUDE}")

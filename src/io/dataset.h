@@ -65,7 +65,8 @@ const iso_column *iso_frame_column(const iso_frame *f, const char *name);   /* N
  * codes [n_rows], categories [*n] owned by the caller (iso_free each and the array). ISO_EDATA for REAL. */
 iso_status iso_column_factor(const iso_frame *f, const iso_column *c, int32_t **codes, char ***categories, int32_t *n,
                              iso_error *err);
-void iso_frame_clear(iso_frame *f);           /* frees what it holds, not f */
+void iso_column_clear(iso_column *c, int64_t n_rows);   /* these three free what it holds, not the struct */
+void iso_frame_clear(iso_frame *f);
 void iso_csr_clear(iso_csr *m);
 
 /* ------------------------------------------------------------------------------------ writing h5ad */

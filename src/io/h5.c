@@ -1,0 +1,359 @@
+/* h5.c: files, links, and what an array is; see h5.h. Values and text are read in h5_values.c. */
+#include "h5.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { SLACK_BYTES = 16 << 20, BLOCK_BYTES = 4 << 20, MAX_BLOCK_BYTES = 256 << 20, MAX_EXPANSION = 1100 };
+
+bool h5_signature(const char *path)
+{
+    static const char signature[8] = "\211HDF\r\n\032\n";
+    FILE *f = fopen(path, "rb");
+    if (!f) return false;
+    bool found = false;
+    for (long at = 0; !found && at <= 1 << 20; at = at ? at * 2 : 512) {
+        char b[8];
+        if (fseek(f, at, SEEK_SET) || fread(b, 1, 8, f) != 8) break;
+        found = memcmp(b, signature, 8) == 0;
+    }
+    fclose(f);
+    return found;
+}
+
+void h5_drop(hid_t id)
+{
+    if (id >= 0) H5Idec_ref(id);
+}
+
+static herr_t keep_first(unsigned n, const H5E_error2_t *e, void *arg)
+{
+    h5_reason *r = arg;
+    if (n == 0 && e->desc) snprintf(r->text, sizeof r->text, "%s", e->desc);
+    return 0;
+}
+
+const char *h5_why(h5_reason *r)
+{
+    snprintf(r->text, sizeof r->text, "no reason given");
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, r);
+    return r->text;
+}
+
+void h5_silence(h5_file *f)
+{
+    if (f->silenced) return;
+    H5Eget_auto2(H5E_DEFAULT, &f->print, &f->print_arg);
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    f->silenced = true;
+}
+
+void h5_unsilence(h5_file *f)
+{
+    if (f->silenced) H5Eset_auto2(H5E_DEFAULT, f->print, f->print_arg);
+    f->silenced = false;
+}
+
+static herr_t refuse_link(const char *file, const char *group, const char *to_file, const char *to_object,
+                          unsigned *flags, hid_t fapl, void *arg)
+{
+    (void)file, (void)group, (void)to_file, (void)to_object, (void)flags, (void)fapl, (void)arg;
+    return -1;
+}
+
+iso_status h5_open(iso_env *env, const char *path, h5_file *f, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    h5_reason why;
+    struct stat s;
+    hid_t fapl = -1;
+
+    *f = (h5_file){.env = env, .path = path, .id = -1, .lapl = -1};
+    h5_silence(f);
+    h5_register_lzf();
+    FAIL_IF(stat(path, &s), ISO_EIO, "%s: %s", path, strerror(errno));
+    f->bytes = s.st_size;
+    f->lapl = H5Pcreate(H5P_LINK_ACCESS);
+    fapl = H5Pcreate(H5P_FILE_ACCESS);
+    FAIL_IF(f->lapl < 0 || fapl < 0 || H5Pset_elink_cb(f->lapl, refuse_link, NULL) < 0, ISO_EMEMORY,
+            "%s: HDF5 could not make its settings", path);
+    H5Pset_file_locking(fapl, true, true);       /* ignore file systems that have no locks */
+    f->id = H5Fopen(path, H5F_ACC_RDONLY, fapl);
+    FAIL_IF(f->id < 0, ISO_EDATA, "%s: not readable as HDF5 (%s); the file is damaged, cut short or still being written",
+            path, h5_why(&why));
+done:
+    h5_drop(fapl);
+    return st;
+}
+
+void h5_close(h5_file *f)
+{
+    h5_drop(f->lapl);
+    h5_drop(f->id);
+    f->id = f->lapl = -1;
+    h5_unsilence(f);
+}
+
+/* ------------------------------------------------------------------------------------ names */
+
+/* Opens the object at `place` with external links refused; -1 on failure. */
+static hid_t open_object(const h5_file *f, const char *place) { return H5Oopen(f->id, place, f->lapl); }
+
+iso_status h5_look(const h5_file *f, const char *place, h5_what *what, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    h5_reason why;
+    hid_t id = -1;
+    char path[4096];                             /* no allocation: readers sniff with this */
+
+    *what = H5_NOTHING;
+    FAIL_IF(snprintf(path, sizeof path, "%s", place) >= (int)sizeof path, ISO_EDATA, "%s: a name in it is %zu bytes long",
+            f->path, strlen(place));
+    for (char *end = path; *end;) {              /* H5Lexists wants every parent to exist: ask for each in turn */
+        end = end + 1 + strcspn(end + 1, "/");
+        char kept = *end;
+        *end = 0;
+        htri_t exists = strcmp(path, "/") == 0 ? 1 : H5Lexists(f->id, path, f->lapl);
+        FAIL_IF(exists < 0, ISO_EDATA, "%s: %s cannot be looked up (%s); the file is damaged", f->path, path, h5_why(&why));
+        *end = kept;
+        if (!exists) goto done;
+        if (!kept) break;
+    }
+    id = open_object(f, place);
+    FAIL_IF(id < 0, ISO_EDATA, "%s: %s cannot be opened (%s); the file is damaged or it is a link to another file",
+            f->path, place, h5_why(&why));
+    H5I_type_t type = H5Iget_type(id);
+    *what = type == H5I_GROUP ? H5_GROUP : type == H5I_DATASET ? H5_ARRAY : H5_ELSE;
+done:
+    h5_drop(id);
+    return st;
+}
+
+typedef struct name_list { char **names; int64_t n, room; bool no_memory; } name_list;
+
+static herr_t add_name(hid_t group, const char *name, const H5L_info_t *info, void *arg)
+{
+    (void)group, (void)info;
+    name_list *l = arg;
+    if (l->n == l->room) {
+        char **more = iso_realloc(l->names, l->n, l->room * 2 + 8, sizeof *more);
+        if (!more) return l->no_memory = true, -1;
+        l->names = more, l->room = l->room * 2 + 8;
+    }
+    if (!(l->names[l->n] = iso_strdup(name))) return l->no_memory = true, -1;
+    l->n++;
+    return 0;
+}
+
+iso_status h5_list(const h5_file *f, const char *group, char ***names, int64_t *n, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    h5_reason why;
+    name_list l = {0};
+    hid_t id = open_object(f, group);
+    FAIL_IF(id < 0 || H5Iget_type(id) != H5I_GROUP, ISO_EDATA, "%s: %s is no group that can be listed", f->path, group);
+    hsize_t at = 0;
+    herr_t bad = H5Literate(id, H5_INDEX_NAME, H5_ITER_INC, &at, add_name, &l);
+    FAIL_IF(l.no_memory, ISO_EMEMORY, "out of memory");
+    FAIL_IF(bad < 0, ISO_EDATA, "%s: %s cannot be listed (%s); the file is damaged", f->path, group, h5_why(&why));
+done:
+    h5_drop(id);
+    if (st != ISO_OK) h5_free_text(l.names, l.n), l = (name_list){0};
+    *names = l.names, *n = l.n;
+    return st;
+}
+
+void h5_free_text(char **text, int64_t n)
+{
+    for (int64_t i = 0; text && i < n; i++) iso_free(text[i]);
+    iso_free(text);
+}
+
+/* ----------------------------------------------------------------------------------- arrays */
+
+/* h5py's bool: an enumeration of FALSE and TRUE. */
+static bool is_bool(hid_t type)
+{
+    if (H5Tget_nmembers(type) != 2) return false;
+    bool same = true;
+    for (unsigned i = 0; i < 2; i++) {
+        char *name = H5Tget_member_name(type, i);
+        same = same && name && (!strcmp(name, "FALSE") || !strcmp(name, "TRUE"));
+        H5free_memory(name);
+    }
+    return same;
+}
+
+static h5_kind kind_of(hid_t type)
+{
+    size_t size = H5Tget_size(type);
+    switch (H5Tget_class(type)) {
+    case H5T_INTEGER: return size <= 8 ? H5_KIND_INT : H5_KIND_OTHER;
+    case H5T_FLOAT: return size <= 16 ? H5_KIND_REAL : H5_KIND_OTHER;
+    case H5T_ENUM: return size <= 8 && is_bool(type) ? H5_KIND_BOOL : H5_KIND_OTHER;
+    case H5T_STRING: return H5_KIND_TEXT;
+    case H5T_COMPOUND: return H5_KIND_TABLE;
+    case H5T_REFERENCE: return H5Tequal(type, H5T_STD_REF_OBJ) > 0 ? H5_KIND_REFERENCE : H5_KIND_OTHER;
+    default: return H5_KIND_OTHER;
+    }
+}
+
+static iso_status read_shape(h5_array *a, hid_t space, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    hsize_t dims[H5S_MAX_RANK] = {0};
+    H5S_class_t class = H5Sget_simple_extent_type(space);
+    a->rank = class == H5S_NULL ? 1 : H5Sget_simple_extent_ndims(space);
+    FAIL_IF(class == H5S_NO_CLASS || a->rank < 0 || (class == H5S_SIMPLE && H5Sget_simple_extent_dims(space, dims, NULL) < 0),
+            ISO_EDATA, "%s: %s has no readable shape; the file is damaged", a->file->path, a->place);
+    a->rows = a->rank >= 1 ? (int64_t)dims[0] : 1;
+    a->cols = a->rank >= 2 ? (int64_t)dims[1] : 1;
+    if (class == H5S_NULL) a->rows = 0;
+    if (a->rank > 2) a->kind = H5_KIND_OTHER;
+    int64_t bytes;
+    FAIL_IF(!iso_mul(a->rows, a->cols, &a->n) || !iso_mul(a->n, 16, &bytes), ISO_EDATA,
+            "%s: %s claims %lld x %lld values; the file is damaged", a->file->path, a->place, (long long)a->rows,
+            (long long)a->cols);
+done:
+    return st;
+}
+
+/* Values must lie in this file, and there must be enough stored bytes for what the shape claims: deflate makes at
+ * most 1032 bytes out of one, lzf 88. Also sets block_rows. */
+static iso_status check_storage(h5_array *a, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    hsize_t chunk[H5S_MAX_RANK] = {1};
+    int64_t need, row_bytes, chunk_bytes = (int64_t)H5Tget_size(a->type), type_bytes = chunk_bytes;
+    hid_t dcpl = H5Dget_create_plist(a->id);
+    H5D_layout_t layout = dcpl < 0 ? H5D_LAYOUT_ERROR : H5Pget_layout(dcpl);
+    FAIL_IF(layout == H5D_LAYOUT_ERROR, ISO_EDATA, "%s: %s has no readable layout; the file is damaged", a->file->path,
+            a->place);
+    FAIL_IF(layout == H5D_VIRTUAL || H5Pget_external_count(dcpl) > 0, ISO_EDATA,
+            "%s: %s keeps its values in other files, which is not supported; copy it with h5repack", a->file->path, a->place);
+    int64_t stored = (int64_t)H5Dget_storage_size(a->id);
+    if (stored < 0 || stored > a->file->bytes) stored = a->file->bytes;
+    int64_t most = stored > (INT64_MAX >> 12) ? INT64_MAX >> 1 : stored * MAX_EXPANSION + SLACK_BYTES;
+    bool fits = iso_mul(a->n, type_bytes, &need) && need <= most;
+    FAIL_IF(!fits, ISO_EDATA, "%s: %s claims %lld x %lld values but only %lld bytes are stored; the file is damaged",
+            a->file->path, a->place, (long long)a->rows, (long long)a->cols, (long long)stored);
+    if (layout == H5D_CHUNKED) {
+        int chunk_rank = H5Pget_chunk(dcpl, H5S_MAX_RANK, chunk);
+        for (int i = 0; i < chunk_rank; i++) fits = fits && iso_mul(chunk_bytes, (int64_t)chunk[i], &chunk_bytes);
+        FAIL_IF(!fits || chunk_bytes > most, ISO_EDATA, "%s: %s is cut in chunks far larger than the file; it is damaged",
+                a->file->path, a->place);
+    }
+    if (!iso_mul(a->cols, type_bytes > 8 ? type_bytes : 8, &row_bytes) || row_bytes < 1) row_bytes = 1;
+    int64_t step = (int64_t)chunk[0], rows = BLOCK_BYTES / row_bytes;
+    rows = (rows + step - 1) / step * step;
+    if (rows > MAX_BLOCK_BYTES / row_bytes) rows = MAX_BLOCK_BYTES / row_bytes;
+    a->block_rows = rows > 0 ? rows : 1;
+done:
+    h5_drop(dcpl);
+    return st;
+}
+
+/* Takes over `id`, a dataset. */
+static iso_status describe_dataset(const h5_file *f, hid_t id, const char *place, h5_array *a, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    h5_reason why;
+    hid_t space = -1;
+    *a = (h5_array){.file = f, .id = id, .type = -1, .place = iso_strdup(place)};
+    FAIL_IF(id >= 0 && !a->place, ISO_EMEMORY, "out of memory");
+    FAIL_IF(id < 0, ISO_EDATA, "%s: %s is missing or cannot be opened (%s)", f->path, place, h5_why(&why));
+    FAIL_IF(H5Iget_type(id) != H5I_DATASET, ISO_EDATA, "%s: %s is a group where an array was expected", f->path, place);
+    a->type = H5Dget_type(id);
+    FAIL_IF(a->type < 0, ISO_EDATA, "%s: %s has no readable type (%s)", f->path, place, h5_why(&why));
+    a->kind = kind_of(a->type);
+    space = H5Dget_space(id);
+    TRY(read_shape(a, space, err));
+    TRY(check_storage(a, err));
+done:
+    h5_drop(space);
+    if (st != ISO_OK) h5_array_close(a);
+    return st;
+}
+
+iso_status h5_array_open(const h5_file *f, const char *place, h5_array *a, iso_error *err)
+{
+    return describe_dataset(f, open_object(f, place), place, a, err);
+}
+
+iso_status h5_array_follow(const h5_array *reference, h5_array *a, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    hobj_ref_t ref = 0;
+    char place[256] = "";
+    *a = (h5_array){.id = -1, .type = -1};
+    FAIL_IF(reference->kind != H5_KIND_REFERENCE || reference->n != 1 || !reference->is_attribute, ISO_EDATA,
+            "%s: %s is no reference to one array", reference->file->path, reference->place);
+    FAIL_IF(H5Aread(reference->id, H5T_STD_REF_OBJ, &ref) < 0, ISO_EDATA, "%s: %s cannot be read; the file is damaged",
+            reference->file->path, reference->place);
+    hid_t id = H5Rdereference2(reference->file->id, H5P_DEFAULT, H5R_OBJECT, &ref);
+    if (id < 0 || H5Iget_name(id, place, sizeof place) <= 0) snprintf(place, sizeof place, "what %s points to", reference->place);
+    st = describe_dataset(reference->file, id, place, a, err);
+done:
+    return st;
+}
+
+int h5_table_n_fields(const h5_array *table) { return H5Tget_nmembers(table->type); }
+
+iso_status h5_array_field(const h5_array *table, int i, h5_array *a, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    *a = *table;
+    char *name = H5Tget_member_name(table->type, (unsigned)i);
+    a->place = name ? iso_sprintf("%s[%s]", table->place, name) : NULL;
+    a->field = name ? iso_strdup(name) : NULL;
+    a->type = H5Tget_member_type(table->type, (unsigned)i);
+    H5Iinc_ref(a->id);
+    FAIL_IF(!a->place || !a->field, ISO_EMEMORY, "out of memory");
+    FAIL_IF(a->type < 0, ISO_EDATA, "%s: field %d of %s has no readable type", table->file->path, i, table->place);
+    a->kind = kind_of(a->type);
+done:
+    H5free_memory(name);
+    if (st != ISO_OK) h5_array_close(a);
+    return st;
+}
+
+iso_status h5_attribute_open(const h5_file *f, const char *place, const char *name, h5_array *a, bool *found,
+                             iso_error *err)
+{
+    iso_status st = ISO_OK;
+    h5_reason why;
+    hid_t space = -1, object = open_object(f, place);
+    int64_t bytes;
+    *found = false;
+    *a = (h5_array){.file = f, .id = -1, .type = -1, .is_attribute = true};
+    FAIL_IF(object < 0, ISO_EDATA, "%s: %s is missing or cannot be opened (%s)", f->path, place, h5_why(&why));
+    htri_t exists = H5Aexists(object, name);
+    FAIL_IF(exists < 0, ISO_EDATA, "%s: attributes of %s cannot be read (%s)", f->path, place, h5_why(&why));
+    if (!exists) goto done;
+    FAIL_IF(!(a->place = iso_sprintf("%s@%s", place, name)), ISO_EMEMORY, "out of memory");
+    a->id = H5Aopen(object, name, H5P_DEFAULT);
+    FAIL_IF(a->id < 0, ISO_EDATA, "%s: %s cannot be opened (%s)", f->path, a->place, h5_why(&why));
+    a->type = H5Aget_type(a->id);
+    space = H5Aget_space(a->id);
+    FAIL_IF(a->type < 0 || space < 0, ISO_EDATA, "%s: %s has no readable type (%s)", f->path, a->place, h5_why(&why));
+    a->kind = kind_of(a->type);
+    TRY(read_shape(a, space, err));
+    a->block_rows = a->rows;
+    FAIL_IF(!iso_mul(a->n, (int64_t)H5Tget_size(a->type), &bytes) || bytes > f->bytes, ISO_EDATA,
+            "%s: %s claims more bytes than the file has; it is damaged", f->path, a->place);
+    *found = true;
+done:
+    h5_drop(space);
+    h5_drop(object);
+    if (st != ISO_OK) h5_array_close(a);
+    return st;
+}
+
+void h5_array_close(h5_array *a)
+{
+    if (a->file) h5_drop(a->type), h5_drop(a->id);
+    iso_free(a->place);
+    iso_free(a->field);
+    *a = (h5_array){.id = -1, .type = -1};
+}
