@@ -87,25 +87,33 @@ typedef enum iso_option_type { ISO_FLAG, ISO_INT, ISO_REAL, ISO_TEXT, ISO_CHOICE
 typedef struct iso_option_info {
     const char *name;
     char letter;              /* one-letter flag, or 0 */
+    const char *group;        /* heading in help */
     iso_option_type type;
     const char *preset;       /* default value as text; NULL: not set */
     double min, max;          /* inclusive range for ISO_INT and ISO_REAL */
     const char *choices;      /* "a|b|c" for ISO_CHOICE */
     const char *metavar;      /* word for the value in help */
-    const char *commands;     /* space-separated commands that take it, or "*" */
+    const char *commands;     /* space-separated commands that take it, or "*" for all */
     const char *help;
 } iso_option_info;
 
 /* Rows of the table; NULL past the last. */
 ISO_EXPORT const iso_option_info *iso_option_row(int i);
+/* Row by name, '-' and '_' alike, with or without leading "--"; NULL: unknown. */
+ISO_EXPORT const iso_option_info *iso_option_find(const char *name);
 
 /* All options at their defaults. NULL when out of memory. */
 ISO_EXPORT iso_options *iso_options_new(void);
 ISO_EXPORT void iso_options_free(iso_options *o);
-/* Set by name ('-' and '_' alike). Flags take "true"/"false". ISO_LIST values are comma-separated.
- * ISO_EUSAGE for an unknown name (names the nearest), a bad value or one out of range. */
+/* Set by name ('-' and '_' alike; messages write the name as a shell flag if it is given as one, "--batch-key").
+ * value NULL: back to the default. Flags take "true"/"false". ISO_LIST values are comma-separated; a comma within an
+ * item is written "\,". ISO_EUSAGE for an unknown name (names the nearest), a bad value or one out of range: then
+ * the option keeps what it had. */
 ISO_EXPORT ISO_RESULT_USED iso_status iso_options_set(iso_options *o, const char *name, const char *value,
                                                       iso_error *err);
+/* Add one item, taken as it is, commas included, to the end of an ISO_LIST. */
+ISO_EXPORT ISO_RESULT_USED iso_status iso_options_append(iso_options *o, const char *name, const char *item,
+                                                         iso_error *err);
 /* Value as text, NULL when not set or unknown; lent until the next set. */
 ISO_EXPORT const char *iso_options_get(const iso_options *o, const char *name);
 /* Whether the user set it, as opposed to its default. */
@@ -116,14 +124,17 @@ ISO_EXPORT bool iso_options_given(const iso_options *o, const char *name);
 typedef struct iso_command_info {
     const char *name;
     const char *group;        /* heading in help */
-    const char *usage;        /* what follows the name: "cells.h5ad [-o run/]" */
+    const char *usage;        /* what follows the name: "CELLS [-o run]" */
+    int min_inputs, max_inputs;   /* positional arguments */
     const char *summary;      /* one line */
-    const char *details;      /* paragraphs for `help NAME` */
+    const char *details;      /* for `help NAME`: one paragraph a line; "term<TAB>text" lines make a list */
+    const char *examples;     /* one shell line each, without the program's name */
 } iso_command_info;
 
 /* Rows of the command table; NULL past the last. */
 ISO_EXPORT const iso_command_info *iso_command_row(int i);
 /* Run one command, as the shell does. Positional arguments are the option "inputs" (a list).
+ * ISO_EUSAGE for an unknown command (names the nearest), too few or many inputs, or an option it does not take.
  * `command_line` (may be NULL) is recorded in the outputs for provenance. */
 ISO_EXPORT ISO_RESULT_USED iso_status iso_command_run(iso_env *env, const char *name, const iso_options *o,
                                                       const char *command_line, iso_error *err);

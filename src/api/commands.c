@@ -1,0 +1,168 @@
+/* commands.c: the table of commands, and how one is run. Help, documentation and dispatch all come from the rows.
+ * Details: one paragraph a line; a line with a tab is "term<TAB>what it is". Examples: one a line. */
+#include "commands.h"
+
+#include <assert.h>
+#include <string.h>
+
+typedef struct command {
+    iso_command_info info;
+    iso_command_fn *run;
+} command;
+
+static const command rows[] = {
+    {{
+        .name = "fit", .group = "Train", .usage = "CELLS [-o run]", .min_inputs = 1, .max_inputs = 1,
+        .summary = "train a variational autoencoder on cells, and map them",
+        .details =
+            "Reads CELLS (AnnData .h5ad, 10x .h5, or a folder with matrix.mtx; told apart by content), trains, and "
+            "writes a run folder, by default \"run\". Genes are taken as they are: choose them before, if you want "
+            "fewer. A folder that exists is refused without --force. On the first interrupt training stops, what "
+            "was reached is saved, and the exit status is 130.\n"
+            "model.safetensors\tthe model: all that the other commands need\n"
+            "cells.h5ad\tthe cells, without their counts: obsm X_isolario (posterior means), X_isolario_var "
+            "(posterior variances), X_umap; obs leiden; obsp connectivities and distances; uns isolario (options, "
+            "provenance, verdict)\n"
+            "report.html\tthe report: map, training curves, verdict on the latent space; one file, opens anywhere\n"
+            "run.json\toptions, versions, input, timings and results, for programs\n"
+            "log.txt\tone line per epoch\n"
+            "ELBO, KL and log-likelihoods are in nats per cell, all constants included; higher ELBO is better. "
+            "Cells with \"test\" in the column --split-key are scored as the test set.",
+        .examples = "fit cells.h5ad -o run\n"
+                    "fit cells.h5ad -o run --batch-key donor --labels-key cell_type --likelihood zinb --seed 1",
+    }, iso_cmd_fit},
+    {{
+        .name = "compare", .group = "Train", .usage = "CELLS [-o table.tsv]", .min_inputs = 1, .max_inputs = 1,
+        .summary = "train, and set the model beside simpler ones on the same cells",
+        .details =
+            "Trains as \"fit\" does, with the same options, and prints one row for the model and one for each "
+            "baseline, principal components with the same number of dimensions among them, all on the same held-out "
+            "cells (--split-key, or else the validation cells). Tab-separated text to standard output, or to -o.\n"
+            "model\tname of the model or baseline\n"
+            "elbo, log_p, reconstruction\tmeans over held-out cells, nats per cell; empty where a baseline has none\n"
+            "ari, nmi, knn_accuracy\tagreement of clusters and neighbours with --labels-key, if it is given\n"
+            "seconds\ttime to train",
+        .examples = "compare cells.h5ad --labels-key cell_type -o table.tsv",
+    }, iso_cmd_compare},
+    {{
+        .name = "embed", .group = "Use a model", .usage = "RUN CELLS [-o embedded.h5ad]",
+        .min_inputs = 2, .max_inputs = 2,
+        .summary = "place new cells in a trained latent space",
+        .details =
+            "RUN is a run folder or a model.safetensors. Genes are matched by name; those that CELLS lacks count as 0, "
+            "and how many is said. Nothing is trained. Writes an .h5ad, by default \"embedded.h5ad\", with obs of "
+            "CELLS and\n"
+            "obsm X_isolario\tposterior means\n"
+            "obsm X_isolario_var\tposterior variances",
+        .examples = "embed run new_cells.h5ad -o embedded.h5ad",
+    }, iso_cmd_embed},
+    {{
+        .name = "score", .group = "Use a model", .usage = "RUN CELLS [-o -]", .min_inputs = 2, .max_inputs = 2,
+        .summary = "how likely each cell is under a model",
+        .details =
+            "RUN is a run folder or a model.safetensors. Writes one line per cell, tab-separated, with a heading, to "
+            "standard output or to -o. All values are in nats per cell with all constants included: they can be "
+            "compared between models of the same counts.\n"
+            "cell\tname of the cell\n"
+            "elbo\tevidence lower bound, mean of --n-draws draws\n"
+            "log_p\tlog p(x), estimated with --n-samples importance samples; empty with 0\n"
+            "reconstruction\tmean log p(x|z) over the draws",
+        .examples = "score run cells.h5ad -o scores.tsv\n"
+                    "score run cells.h5ad --n-samples 1000 | sort -k3,3g | head",
+    }, iso_cmd_score},
+    {{
+        .name = "sample", .group = "Use a model", .usage = "RUN [-n 1000] [-o samples.h5ad]",
+        .min_inputs = 1, .max_inputs = 1,
+        .summary = "generate cells that never were",
+        .details =
+            "RUN is a run folder or a model.safetensors. Draws latent positions from the prior and counts from the "
+            "decoder's law, with library sizes and covariates as in the training cells. Writes an .h5ad, by default "
+            "\"samples.h5ad\": counts in X, latent positions in obsm X_isolario.",
+        .examples = "sample run -n 5000 --seed 7 -o samples.h5ad",
+    }, iso_cmd_sample},
+    {{
+        .name = "prototype", .group = "Use a model", .usage = "RUN [--key leiden] [-o -]",
+        .min_inputs = 1, .max_inputs = 1,
+        .summary = "the typical cell of each group",
+        .details =
+            "RUN is a run folder. Decodes the mean latent position of each group of --key. Writes one line per gene, "
+            "tab-separated, with a heading, to standard output or to -o.\n"
+            "gene\tname of the gene\n"
+            "one column per group\tshare of a cell's counts that falls on the gene (sums to 1 over genes); for "
+            "Gaussian models the mean",
+        .examples = "prototype run --key cell_type -o prototypes.tsv",
+    }, iso_cmd_prototype},
+    {{
+        .name = "path", .group = "Use a model", .usage = "RUN --from A --to B [--key leiden] [-o -]",
+        .min_inputs = 1, .max_inputs = 1,
+        .summary = "expression along a path between two groups or cells",
+        .details =
+            "RUN is a run folder. --from and --to each name a group of --key or a cell. The path keeps to where cells "
+            "are. Writes one line per gene, tab-separated, with a heading, to standard output or to -o.\n"
+            "gene\tname of the gene\n"
+            "0 to 1\tone column for each of --steps points, named by how far along the path it is: share of a cell's "
+            "counts that falls on the gene; for Gaussian models the mean",
+        .examples = "path run --key cell_type --from HSC --to Erythroid --steps 40 -o path.tsv",
+    }, iso_cmd_path},
+    {{
+        .name = "info", .group = "Look", .usage = "MODEL|RUN|CELLS [-o -]", .min_inputs = 1, .max_inputs = 1,
+        .summary = "what a model, a run or a file of cells holds",
+        .details =
+            "Reads a model.safetensors, a run folder, or cells in any format that \"fit\" reads, and prints what it "
+            "is: for cells their number, genes, where the counts were found, and the annotations; for a model its "
+            "architecture, training, verdict and provenance. Text to standard output or to -o.",
+        .examples = "info cells.h5ad\n"
+                    "info run",
+    }, iso_cmd_info},
+};
+enum { N_COMMANDS = sizeof rows / sizeof rows[0] };
+
+const iso_command_info *iso_command_row(int i) { return i >= 0 && i < N_COMMANDS ? &rows[i].info : NULL; }
+
+static const char *next_name(const void *arg, int i)
+{
+    (void)arg;
+    return i < N_COMMANDS ? rows[i].info.name : NULL;
+}
+
+/* Whether `name` is one of the space-separated `words`, or these are "*". */
+static bool takes(const char *words, const char *name)
+{
+    size_t n = strlen(name);
+    if (strcmp(words, "*") == 0) return true;
+    for (const char *w = words; *w; w += strspn(w, " ")) {
+        size_t length = strcspn(w, " ");
+        if (length == n && strncmp(w, name, n) == 0) return true;
+        w += length;
+    }
+    return false;
+}
+
+static iso_status find(const char *name, const command **out, iso_error *err)
+{
+    for (int i = 0; i < N_COMMANDS; i++) {
+        *out = &rows[i];
+        if (strcmp(rows[i].info.name, name) == 0) return ISO_OK;
+    }
+    const char *near = iso_nearest(name, next_name, NULL);
+    if (near) return iso_fail(err, ISO_EUSAGE, "unknown command \"%s\"; did you mean \"%s\"?", name, near);
+    return iso_fail(err, ISO_EUSAGE, "unknown command \"%s\"; \"isolario help\" lists those there are", name);
+}
+
+iso_status iso_command_run(iso_env *env, const char *name, const iso_options *o, const char *command_line,
+                           iso_error *err)
+{
+    iso_status st = ISO_OK;
+    const command *c = NULL;
+    TRY(find(name, &c, err));
+    const iso_option_info *row;
+    for (int i = 0; (row = iso_option_row(i)); i++)
+        FAIL_IF(iso_options_given(o, row->name) && !takes(row->commands, name), ISO_EUSAGE,
+                "the command %s takes no option \"%s\"; those that do: %s", name, row->name, row->commands);
+    int n = iso_opt_list_n(o, "inputs");
+    FAIL_IF(n < c->info.min_inputs || n > c->info.max_inputs, ISO_EUSAGE, "%s takes %d argument%s, not %d: %s %s",
+            name, c->info.max_inputs, c->info.max_inputs == 1 ? "" : "s", n, name, c->info.usage);
+    TRY(c->run(env, o, command_line, err));
+done:
+    return st;
+}
