@@ -20,7 +20,7 @@ typedef struct iso_batch_csr {
 /* Arguments of a likelihood's loop; see likelihood/likelihood.h for what each head means. */
 typedef struct iso_lik_args {
     iso_batch_csr x;              /* counts (or continuous values) of the batch */
-    const real *log_library;      /* [B]; NULL for Gaussian laws */
+    const real *log_library;      /* [B] log of the cell's total (gaussian_log1p: of its data); NULL for gaussian */
     const real *mean;             /* [B, G] logits of the softmax over genes (counts), or the mean itself (Gaussian) */
     const real *dropout;          /* [B, G] zero-inflation logits, NULL unless the law has that head */
     const real *dispersion;       /* [n_dispersion, G] log theta (NB) or log sigma (Gaussian); NULL if the law has none */
@@ -30,8 +30,8 @@ typedef struct iso_lik_args {
      * d_dropout as dropout. */
     real *d_mean;                 /* [B, G] */
     real *d_dropout;              /* [B, G] */
-    real *d_dispersion;           /* ADDED to: rows as `dispersion`; weighted by row_weight if given */
-    real *d_log_library;          /* [B] or NULL */
+    real *d_dispersion;           /* ADDED to: rows as `dispersion`. Calls that run at once need memory of their own */
+    real *d_log_library;          /* [B] or NULL; 0 for Gaussian laws */
     real *scratch;                /* [ISO_LIK_SCRATCH * G] for this call alone */
 } iso_lik_args;
 enum { ISO_LIK_SCRATCH = 8 };

@@ -1,0 +1,114 @@
+/* lik_common.h: what the likelihood loops share: softmax, sums, the walk over rows of dispersion parameters.
+ *
+ * Every law goes cell by cell, and over a cell's row of genes in a few passes that stay in cache. Loops are plain
+ * element-wise C, so that compilers vectorise them; sums are passes of their own (real_sum). */
+#ifndef ISO_LIK_COMMON_H
+#define ISO_LIK_COMMON_H
+
+#include "isa.h"
+#include "vmath.h"
+
+enum { LIK_BLOCK = 512 };          /* genes a pass handles at a time: its temporaries stay in the first cache */
+
+/* log library is used within this range (total counts from 4e-18 to 2e17), so that no mean overflows. */
+#define LOG_LIBRARY_MAX 40.0
+
+static inline real *scratch_row(const iso_lik_args *a, int i) { return a->scratch + i * a->x.n_cols; }
+
+static inline double real_sum(const real *x, int64_t n)
+{
+    enum { LANES = 16 };
+    double lane[LANES] = {0}, total = 0;
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int k = 0; k < LANES; k++) lane[k] += (double)x[i + k];
+    for (; i < n; i++) total += (double)x[i];
+    for (int k = 0; k < LANES; k++) total += lane[k];
+    return total;
+}
+
+static inline real real_max_of(const real *x, int64_t n)
+{
+    enum { LANES = 32 };
+    real lane[LANES], best = x[0];
+    int64_t i = 0;
+    for (int k = 0; k < LANES; k++) lane[k] = x[0];
+    for (; i + LANES <= n; i += LANES)
+        for (int k = 0; k < LANES; k++) lane[k] = real_max(x[i + k], lane[k]);
+    for (; i < n; i++) best = real_max(x[i], best);
+    for (int k = 0; k < LANES; k++) best = real_max(lane[k], best);
+    return best;
+}
+
+/* mu = library * softmax(h) of one cell: e = exp(h - max h) [G], mu = e * scale, log mu = h + log_scale (which also
+ * holds where e is 0 in floating point). */
+typedef struct softmax {
+    double library, sum, log_scale;
+    real scale;
+} softmax;
+
+static inline softmax softmax_row(const iso_lik_args *a, int64_t row, real *restrict e)
+{
+    int64_t G = a->x.n_cols;
+    const real *h = a->mean + row * G;
+    real top = real_max_of(h, G);
+    for (int64_t g = 0; g < G; g++) e[g] = real_exp(h[g] - top);
+    double l = (double)a->log_library[row];
+    l = l > LOG_LIBRARY_MAX ? LOG_LIBRARY_MAX : l < -LOG_LIBRARY_MAX ? -LOG_LIBRARY_MAX : l;
+    softmax s = {.library = exp(l), .sum = real_sum(e, G)};
+    s.log_scale = l - log(s.sum) - (double)top;
+    s.scale = (real)(s.library / s.sum);
+    return s;
+}
+
+/* d [G]: dloss/dlog mu in, dloss/dh = d - softmax * sum(d) out. */
+static inline void softmax_backward(const softmax *s, const real *restrict e, double sum, real *restrict d, int64_t G)
+{
+    real factor = (real)(sum / s->sum);
+    for (int64_t g = 0; g < G; g++) d[g] -= e[g] * factor;
+}
+
+/* One law with a dispersion head. Its value uses the parameter clamped to [low, high]; outside, the gradient is
+ * passed on only if a step along it leads back. */
+typedef struct lik_law {
+    real low, high;
+    void (*prepare)(const iso_lik_args *a, const real *dispersion);     /* per gene: scratch rows from it [G] */
+    void (*row)(const iso_lik_args *a, int64_t row);
+} lik_law;
+
+/* Scratch row 0 holds, while a law runs, the gradient of the dispersion row at hand; the others are the law's. */
+enum { ROW_D_DISPERSION };
+
+static inline int64_t dispersion_row(const iso_lik_args *a, int64_t row)
+{
+    return a->dispersion_row ? a->dispersion_row[row] : 0;
+}
+
+static inline void add_d_dispersion(const iso_lik_args *a, const lik_law *law, int64_t which)
+{
+    int64_t G = a->x.n_cols;
+    const real *p = a->dispersion + which * G, *d = scratch_row(a, ROW_D_DISPERSION);
+    real *out = a->d_dispersion + which * G;
+    for (int64_t g = 0; g < G; g++) {
+        bool stuck = (p[g] < law->low && d[g] > 0) || (p[g] > law->high && d[g] < 0);
+        out[g] += stuck ? 0 : d[g];
+    }
+}
+
+/* Rows row0..row1-1, those that share a dispersion row together, so that exp(dispersion) is taken once for them. */
+static inline void lik_rows(const iso_lik_args *a, const lik_law *law, int64_t row0, int64_t row1)
+{
+    int64_t G = a->x.n_cols;
+    for (int64_t first = row0; first < row1; first++) {
+        int64_t which = dispersion_row(a, first), seen = row0;
+        while (dispersion_row(a, seen) != which) seen++;
+        if (seen < first) continue;
+        law->prepare(a, a->dispersion + which * G);
+        memset(scratch_row(a, ROW_D_DISPERSION), 0, (size_t)G * sizeof(real));
+        for (int64_t row = first; row < row1; row++)
+            if (dispersion_row(a, row) == which) law->row(a, row);
+        if (a->d_mean) add_d_dispersion(a, law, which);
+    }
+}
+
+#endif

@@ -1,0 +1,147 @@
+/* lik_nb.h: the negative binomial of one entry, shared by lik_nb.c and lik_zinb.c.
+ *
+ *     log p(x) = log Gamma(x + t) - log Gamma(t) - log x! + t log(t / (t + mu)) + x log(mu / (t + mu)),  t = theta
+ *     dloss/dlog mu = t (mu - x) / (t + mu)
+ *     dloss/dlog t  = t [log(1 + r) - r / (1 + r)] - t / (t + mu) * sum over i < x of t (mu - i) / (t + i),  r = mu / t
+ *
+ * (the last for whole x, in the form that stays exact as t grows and the law turns Poisson). With r = mu / t a zero
+ * costs t log(1 + r): one closed form for the dense row. Entries with x > 0 are taken out of the dense row (their e
+ * set to 0, so that it adds nothing for them), gathered, and done NB_POINTS at a time:
+ *   x = 1..NB_SMALL, whole: sums over i < x as products, in vector code;
+ *   otherwise: Stirling's series in double, one by one. */
+#ifndef ISO_LIK_NB_H
+#define ISO_LIK_NB_H
+
+#include "lik_common.h"
+
+/* theta from 2e-9 to 5e8. */
+#define LOG_THETA_MAX 20
+
+enum { ROW_E = ROW_D_DISPERSION + 1, ROW_THETA, ROW_INV_THETA, ROW_KEPT_E, ROW_POINT_D_MU, ROW_POINT_D_DROPOUT };
+enum { NB_POINTS = 64, NB_SMALL = 8 };
+
+typedef struct nb_points {
+    int n;
+    int64_t first;                          /* this chunk's place in the rows ROW_KEPT_E and ROW_POINT_* */
+    int32_t gene[NB_POINTS];
+    real x[NB_POINTS], log_mu[NB_POINTS], mu[NB_POINTS], log_theta[NB_POINTS], theta[NB_POINTS],
+         inv_theta[NB_POINTS], dropout[NB_POINTS];
+    real loss[NB_POINTS], d_log_mu[NB_POINTS], d_log_theta[NB_POINTS];
+} nb_points;
+
+static inline void nb_prepare(const iso_lik_args *a, const real *dispersion)
+{
+    real *restrict theta = scratch_row(a, ROW_THETA), *restrict inv_theta = scratch_row(a, ROW_INV_THETA);
+    for (int64_t g = 0; g < a->x.n_cols; g++) {
+        real d = real_clamp(dispersion[g], -LOG_THETA_MAX, LOG_THETA_MAX);
+        theta[g] = real_exp(d);
+        inv_theta[g] = real_exp(-d);
+    }
+}
+
+/* Whole x up to NB_SMALL. With s = max(t, 1) the product over i < x of (t + i) / (s (i + 1)) is
+ * Gamma(x + t) / (Gamma(t) x! s^x), in range for any t; `slope` follows the sum of (mu - i) / (t + i) times it. */
+static inline void nb_points_small(nb_points *p)
+{
+    static const real reciprocal[NB_SMALL] = {(real)1, (real)(1. / 2), (real)(1. / 3), (real)(1. / 4), (real)(1. / 5),
+                                              (real)(1. / 6), (real)(1. / 7), (real)(1. / 8)};
+    for (int j = 0; j < NB_POINTS; j++) {
+        real x = p->x[j], t = p->theta[j], mu = p->mu[j], inv_s = real_min(p->inv_theta[j], 1);
+        real product = 1, slope = 0;
+        for (int i = 0; i < NB_SMALL; i++) {
+            real c = inv_s * reciprocal[i], up = (t + (real)i) * c;
+            real next = slope * up + product * ((mu - (real)i) * c);
+            slope = x > (real)i ? next : slope;
+            product = x > (real)i ? product * up : product;
+        }
+        log1p_terms r = log1p_split(mu * p->inv_theta[j]);
+        real log_s_part = r.log1p + real_min(p->log_theta[j], 0);         /* log((t + mu) / s) */
+        p->loss[j] = t * r.log1p - real_log(product) - x * (p->log_mu[j] - log_s_part);
+        p->d_log_mu[j] = (mu - x) * r.inverse;
+        p->d_log_theta[j] = t * r.excess - r.inverse * (slope / product);
+    }
+}
+
+/* Any x > 0: the saddle-point form of Loader (2000), "Fast and accurate computation of binomial probabilities", with
+ * its differences of nearby numbers written out. */
+static inline void nb_point_any(nb_points *p, int j)
+{
+    double x = (double)p->x[j], log_mu = (double)p->log_mu[j], log_t = (double)p->log_theta[j];
+    double mu = exp(log_mu), t = exp(log_t), w = (x - mu) / (t + mu);
+    stirling st = stirling_at(t), sx = stirling_at(x), sxt = stirling_at(x + t);
+    double a = log_ratio(x + t, t + mu, x - mu), q = t * -w / x;
+    double b = fabs(q) < 0.5 ? log1p(q) : log_mu - log(x) + a;           /* log(mu (x + t) / (x (t + mu))) */
+    double log_p = t * a + x * b + sxt.correction - sx.correction - st.correction -
+                   0.5 * (log(6.283185307179586477 * x) + log((x + t) / t));
+    p->loss[j] = (real)-log_p;
+    p->d_log_mu[j] = (real)(-t * w);
+    p->d_log_theta[j] = (real)(-t * (a - w + sxt.digamma_less_log - st.digamma_less_log));
+}
+
+/* loss and its derivatives of the gathered entries. */
+static inline void nb_points_run(nb_points *p)
+{
+    for (int j = p->n; j < NB_POINTS; j++)      /* whole vectors: the rest is any valid entry */
+        p->x[j] = p->mu[j] = p->theta[j] = p->inv_theta[j] = 1, p->log_mu[j] = p->log_theta[j] = p->dropout[j] = 0;
+    nb_points_small(p);
+    for (int j = 0; j < p->n; j++)
+        if (p->x[j] > NB_SMALL || p->x[j] != (real)(int)p->x[j]) nb_point_any(p, j);
+}
+
+/* Next entries with x > 0 of a row from *at on, taken out of e. Entries stored as zeros stay in the dense row. */
+static inline void nb_points_gather(const iso_lik_args *a, int64_t row, const softmax *s, int64_t *at, nb_points *p)
+{
+    const int64_t end = a->x.indptr[row + 1], G = a->x.n_cols;
+    const real *h = a->mean + row * G, *dropout = a->dropout ? a->dropout + row * G : NULL;
+    const real *dispersion = a->dispersion + dispersion_row(a, row) * G;
+    const real *theta = scratch_row(a, ROW_THETA), *inv_theta = scratch_row(a, ROW_INV_THETA);
+    real *e = scratch_row(a, ROW_E), *kept = scratch_row(a, ROW_KEPT_E);
+    p->first += p->n;
+    p->n = 0;
+    for (; *at < end && p->n < NB_POINTS; ++*at) {
+        if (!(a->x.values[*at] > 0)) continue;
+        int32_t g = a->x.indices[*at];
+        int n = p->n++;
+        p->gene[n] = g;
+        p->x[n] = (real)a->x.values[*at];
+        p->log_mu[n] = (real)((double)h[g] + s->log_scale);
+        p->mu[n] = e[g] * s->scale;
+        p->theta[n] = theta[g];
+        p->inv_theta[n] = inv_theta[g];
+        p->log_theta[n] = real_clamp(dispersion[g], -LOG_THETA_MAX, LOG_THETA_MAX);
+        p->dropout[n] = dropout ? dropout[g] : 0;
+        kept[p->first + n] = e[g];
+        e[g] = 0;
+    }
+}
+
+/* d_log_theta into the dispersion's row, d_log_mu aside until the dense pass is over. Sums both losses and d_log_mu. */
+static inline void nb_points_add(const iso_lik_args *a, const nb_points *p, double *loss, double *d_log_mu)
+{
+    real *d_dispersion = scratch_row(a, ROW_D_DISPERSION), *d_mu = scratch_row(a, ROW_POINT_D_MU);
+    for (int j = 0; j < p->n; j++) {
+        *loss += (double)p->loss[j];
+        *d_log_mu += (double)p->d_log_mu[j];
+        d_mu[p->first + j] = p->d_log_mu[j];
+        d_dispersion[p->gene[j]] += p->d_log_theta[j];
+    }
+}
+
+/* After the dense pass: the entries with x > 0 back into e and into the gradients [G]; d_dropout may be NULL. */
+static inline void nb_points_scatter(const iso_lik_args *a, int64_t row, real *d_log_mu, real *d_dropout)
+{
+    real *e = scratch_row(a, ROW_E);
+    const real *kept = scratch_row(a, ROW_KEPT_E), *d_mu = scratch_row(a, ROW_POINT_D_MU);
+    const real *d_pi = scratch_row(a, ROW_POINT_D_DROPOUT);
+    int64_t n = 0;
+    for (int64_t j = a->x.indptr[row]; j < a->x.indptr[row + 1]; j++) {
+        if (!(a->x.values[j] > 0)) continue;
+        int32_t g = a->x.indices[j];
+        e[g] = kept[n];
+        d_log_mu[g] = d_mu[n];
+        if (d_dropout) d_dropout[g] = d_pi[n];
+        n++;
+    }
+}
+
+#endif
