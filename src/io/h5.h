@@ -45,6 +45,8 @@ bool h5_signature(const char *path);
 /* Read-only. On any status h5_close must follow. */
 iso_status h5_open(iso_env *env, const char *path, h5_file *f, iso_error *err);
 void h5_close(h5_file *f);
+/* Refuses a file whose stored text is damaged, on which HDF5 itself may crash. For readers, after h5_open. */
+iso_status h5_check_text(const h5_file *f, iso_error *err);
 /* Turn HDF5's error printing off, and on again as it was. For writers too; h5_open and h5_close do it. */
 void h5_silence(h5_file *f);
 void h5_unsilence(h5_file *f);
@@ -56,6 +58,8 @@ const char *h5_why(h5_reason *r);
 
 /* What is there; H5_NOTHING if no such name. ISO_EDATA when the file is too damaged to tell. */
 iso_status h5_look(const h5_file *f, const char *place, h5_what *what, iso_error *err);
+/* Name i of a group, in alphabetic order; false past the last. Does not allocate. */
+bool h5_name_at(const h5_file *f, const char *group, int64_t i, char *name, size_t room);
 /* Names in a group, sorted; the caller frees with h5_free_text. */
 iso_status h5_list(const h5_file *f, const char *group, char ***names, int64_t *n, iso_error *err);
 

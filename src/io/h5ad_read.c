@@ -185,6 +185,7 @@ iso_status h5ad_read(iso_env *env, const char *path, const char *layer, iso_data
     h5_file f;
     char *where = NULL;
     TRY(h5_open(env, path, &f, err));
+    TRY(h5_check_text(&f, err));
     TRY(h5ad_read_frame(&f, "/obs", &d->obs, err));
     TRY(layer ? read_named(&f, layer, d, err) : find_counts(&f, d, err));
     FAIL_IF(!(where = iso_sprintf("%s: %s", path, d->source)), ISO_EMEMORY, "out of memory");

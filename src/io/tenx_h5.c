@@ -23,10 +23,12 @@ static bool is_matrix(const h5_file *f, const char *group)
     return has(f, group, "indptr") && has(f, group, "indices") && has(f, group, "data") && has(f, group, "shape");
 }
 
-static herr_t stop_at_genome(hid_t root, const char *name, const H5L_info_t *info, void *arg)
+static bool has_genome(const h5_file *f)
 {
-    (void)root, (void)info;
-    return is_matrix(arg, name);
+    char name[1024];
+    for (int64_t i = 0; h5_name_at(f, "/", i, name, sizeof name); i++)
+        if (is_matrix(f, name)) return true;
+    return false;
 }
 
 bool tenx_h5_sniff(const char *path)
@@ -34,8 +36,8 @@ bool tenx_h5_sniff(const char *path)
     h5_file f;
     h5_what obs;
     if (!h5_signature(path)) return false;
-    bool ours = h5_open(NULL, path, &f, NULL) == ISO_OK && h5_look(&f, "/obs", &obs, NULL) == ISO_OK && obs == H5_NOTHING;
-    if (ours && !is_matrix(&f, "matrix")) ours = H5Literate(f.id, H5_INDEX_NAME, H5_ITER_INC, NULL, stop_at_genome, &f) > 0;
+    bool ours = h5_open(NULL, path, &f, NULL) == ISO_OK && h5_look(&f, "/obs", &obs, NULL) == ISO_OK && obs == H5_NOTHING &&
+                (is_matrix(&f, "matrix") || has_genome(&f));
     h5_close(&f);
     return ours;
 }
@@ -184,6 +186,7 @@ iso_status tenx_h5_read(iso_env *env, const char *path, const char *layer, iso_d
     h5_file f;
     char *group = NULL, *where = NULL;
     TRY(h5_open(env, path, &f, err));
+    TRY(h5_check_text(&f, err));
     bool v3 = is_matrix(&f, "matrix");
     if (layer && (!strcmp(layer, "X") || !strcmp(layer, "matrix"))) layer = NULL;
     FAIL_IF(v3 && layer, ISO_EUSAGE, "%s: a 10x file has one matrix and no layer \"%s\"", path, layer);
