@@ -25,7 +25,7 @@ LAYERS = {
     "likelihood": ["base/", "kernel/"],
     "op": ["base/", "kernel/", "core/", "likelihood/"],
     "model": ["base/", "kernel/kernel.h", "core/", "op/", "likelihood/"],
-    "train": ["base/", "kernel/kernel.h", "core/", "op/", "likelihood/", "model/"],
+    "train": ["base/", "kernel/kernel.h", "core/", "op/", "likelihood/", "model/", "io/dataset.h"],
     "io": ["base/"],
     "map": ["base/", "kernel/kernel.h", "io/dataset.h"],
     "api": [PUBLIC, "base/", "kernel/", "core/", "op/", "likelihood/", "model/", "train/", "io/", "map/"],
