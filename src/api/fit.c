@@ -112,7 +112,7 @@ void iso_split_clear(iso_split *s)
 
 /* -------------------------------------------------------------------------------------- afterwards */
 
-enum { TEST_DRAWS = 5, MAX_SCORED = 2000 };
+enum { MAX_SCORED = 2000 };
 
 /* Means over some cells: ELBO, reconstruction and, with samples, log p(x); NaN without cells. */
 static iso_status mean_scores(iso_evaluator *e, const int64_t *index, int64_t n, int draws, int samples, uint64_t seed,
@@ -150,13 +150,13 @@ static iso_status score_and_diagnose(iso_env *env, iso_fitted *f, const iso_opti
     TRY(iso_evaluator_new(env, &f->model->v, &f->bound.cells, &e, err));
     int64_t some = p->n_train < MAX_SCORED ? p->n_train : MAX_SCORED;
     TRY(mean_scores(e, p->train, some, 1, 0, seed, &s->train_elbo, &s->train_reconstruction, NULL, err));
-    TRY(mean_scores(e, p->validation, p->n_validation, TEST_DRAWS, 0, seed, &s->validation_elbo, &s->validation_reconstruction, NULL, err));
-    TRY(mean_scores(e, p->test, p->n_test, TEST_DRAWS, (int)iso_opt_int(o, "n_samples"), seed, &s->test_elbo, &s->test_reconstruction, &s->test_log_p, err));
+    TRY(mean_scores(e, p->validation, p->n_validation, (int)iso_opt_int(o, "n_draws"), 0, seed, &s->validation_elbo, &s->validation_reconstruction, NULL, err));
+    TRY(mean_scores(e, p->test, p->n_test, (int)iso_opt_int(o, "n_draws"), (int)iso_opt_int(o, "n_samples"), seed, &s->test_elbo, &s->test_reconstruction, &s->test_log_p, err));
     if (!f->model->v.c.autoencoder) {
         bool test = p->n_test > p->n_validation;
         const int64_t *held_out = test ? p->test : p->n_validation ? p->validation : p->train;
         int64_t n = test ? p->n_test : p->n_validation ? p->n_validation : p->n_train;
-        TRY(iso_diagnose(e, held_out, n, s->train_elbo, test ? s->test_elbo : p->n_validation ? s->validation_elbo : s->train_elbo, seed, &f->diagnosis, err));
+        TRY(iso_diagnose(e, held_out, n, p->train, held_out == p->train ? 0 : p->n_train, s->train_elbo, test ? s->test_elbo : p->n_validation ? s->validation_elbo : s->train_elbo, seed, &f->diagnosis, err));
         s->active_units = f->diagnosis.active_units;
         snprintf(s->verdict, sizeof s->verdict, "%s", iso_verdict_names[f->diagnosis.verdict]);
         snprintf(s->verdict_text, sizeof s->verdict_text, "%s", f->diagnosis.text);

@@ -70,6 +70,8 @@ typedef void iso_block_fn(void *arg, int64_t block);
 void iso_parallel(iso_env *env, int64_t n_blocks, iso_block_fn *fn, void *arg);
 int iso_env_threads(const iso_env *env);
 bool iso_env_interrupted(const iso_env *env);
+/* The interrupt has been heeded: what follows may run on. */
+void iso_env_heeded(iso_env *env);
 
 /* -------------------------------------------------------------------------------------- log */
 

@@ -37,6 +37,7 @@ void iso_env_free(iso_env *env)
 void iso_env_set_log(iso_env *env, iso_log_fn *fn, void *arg) { env->log = fn, env->log_arg = arg; }
 void iso_env_interrupt(iso_env *env) { env->interrupted = 1; }
 bool iso_env_interrupted(const iso_env *env) { return env->interrupted != 0; }
+void iso_env_heeded(iso_env *env) { env->interrupted = 0; }
 int iso_env_threads(const iso_env *env) { return env->threads; }
 
 void iso_parallel(iso_env *env, int64_t n_blocks, iso_block_fn *fn, void *arg)

@@ -69,6 +69,10 @@ void iso_column_clear(iso_column *c, int64_t n_rows);   /* these three free what
 void iso_frame_clear(iso_frame *f);
 void iso_csr_clear(iso_csr *m);
 
+/* obs and one array of obsm of an h5ad, whatever else is in it: *values [obs->n_rows, *cols], the caller's. */
+iso_status iso_h5ad_read_embedding(iso_env *env, const char *path, const char *name, iso_frame *obs, float **values,
+                                   int64_t *cols, iso_error *err);
+
 /* ------------------------------------------------------------------------------------ writing h5ad */
 
 /* What to put into an h5ad besides obs and var. Arrays are lent. */

@@ -2,8 +2,11 @@
  *
  *   KL per dimension    mean over cells of the analytic KL
  *   active units        dimensions whose posterior mean varies: Var_x mu_d > 0.01 (Burda et al. 2016, section 5.2)
- *   mutual information  E[log q(z|x) - log q(z)], q(z) the mixture of the posteriors of the cells used; at most log n
- *   KL(q(z) || p(z))    E[log q(z) - log p(z)]; KL = mutual information + this (Hoffman & Johnson 2016)
+ *   mutual information  E[log q(z|x) - log q(z)], q(z) the mixture of n posteriors: held-out cells, and training cells
+ *                       to make 5,000. It cannot exceed log n, so a value near log n is a lower bound ("capped")
+ *   KL(q(z) || p(z))    KL - mutual information (Hoffman & Johnson 2016): an upper bound when that is capped. Lower bound:
+ *                       the KL of the normal law with q(z)'s mean and covariance, as a normal prior makes it the least
+ *                       of all laws with these moments
  *   shuffle loss        rise of -log p(x|z) when each cell gets another cell's z: what z tells the decoder, in nats */
 #include "train.h"
 
@@ -15,7 +18,8 @@ static const double ACTIVE = 0.01, LOG_2PI = 1.8378770664093454836;
 
 const char *const iso_verdict_names[] = {"healthy", "partly collapsed", "collapsed", "prior hole", "overfit"};
 
-typedef struct mixture { int64_t n, L; const float *mu, *variance, *z; double *log_q, *log_qx, *log_p; } mixture;
+/* n_query draws z, of cells that are the first of the n components. */
+typedef struct mixture { int64_t n, n_query, L; const float *mu, *variance, *z; double *log_q, *log_qx; } mixture;
 
 static double log_normal(const mixture *m, int64_t at, int64_t of)
 {
@@ -27,23 +31,48 @@ static double log_normal(const mixture *m, int64_t at, int64_t of)
     return sum;
 }
 
-/* log q(z_i), log q(z_i | x_i) and log p(z_i) for a block of draws. */
+/* log q(z_i) and log q(z_i | x_i) for a block of draws. */
 static void mixture_block(void *arg, int64_t block)
 {
     const mixture *m = arg;
-    int64_t end = (block + 1) * QUERIES < m->n ? (block + 1) * QUERIES : m->n;
+    int64_t end = (block + 1) * QUERIES < m->n_query ? (block + 1) * QUERIES : m->n_query;
     for (int64_t i = block * QUERIES; i < end; i++) {
-        double top = -HUGE_VAL, sum = 0, p = 0;
+        double top = -HUGE_VAL, sum = 0;
         for (int64_t j = 0; j < m->n; j++) {
             double l = log_normal(m, i, j);
             if (l > top) sum = sum * exp(top - l) + 1, top = l;
             else sum += exp(l - top);
         }
-        for (int64_t d = 0; d < m->L; d++) p -= 0.5 * (LOG_2PI + (double)m->z[i * m->L + d] * (double)m->z[i * m->L + d]);
         m->log_q[i] = top + log(sum / (double)m->n);
         m->log_qx[i] = log_normal(m, i, i);
-        m->log_p[i] = p;
     }
+}
+
+/* KL(N(m, S) || N(0, I)) = (tr S + m'm - L - log det S) / 2, S = cov(mu) + mean variance; s [L, L] is work. */
+static double moment_kl(int64_t n, int64_t L, const float *mu, const float *variance, double *s)
+{
+    double kl = 0;
+    for (int64_t a = 0; a < L; a++) {
+        double mean_a = 0;
+        for (int64_t i = 0; i < n; i++) mean_a += (double)mu[i * L + a] / (double)n;
+        kl += 0.5 * (mean_a * mean_a - 1);
+        for (int64_t b = 0; b <= a; b++) {
+            double mean_b = 0, sum = 0;
+            for (int64_t i = 0; i < n; i++) mean_b += (double)mu[i * L + b] / (double)n;
+            for (int64_t i = 0; i < n; i++) sum += ((double)mu[i * L + a] - mean_a) * ((double)mu[i * L + b] - mean_b);
+            for (int64_t i = 0; a == b && i < n; i++) sum += (double)variance[i * L + a];
+            s[a * L + b] = sum / (double)n;
+        }
+        kl += 0.5 * s[a * L + a];
+    }
+    for (int64_t a = 0; a < L; a++)                 /* Cholesky: log det S = 2 sum of the log diagonal */
+        for (int64_t b = 0; b <= a; b++) {
+            double x = s[a * L + b];
+            for (int64_t k = 0; k < b; k++) x -= s[a * L + k] * s[b * L + k];
+            s[a * L + b] = a == b ? sqrt(fmax(x, 1e-12)) : x / s[b * L + b];
+            if (a == b) kl -= log(s[a * L + a]);
+        }
+    return kl;
 }
 
 static void per_dimension(iso_diagnosis *out, int64_t n, const float *mu, const float *variance)
@@ -78,10 +107,10 @@ static void judge(iso_diagnosis *d)
         d->verdict = ISO_PARTLY_COLLAPSED;
         snprintf(d->text, sizeof d->text, "Only %d of %d latent dimensions are active (variance of mu above %.2g); the others equal the prior.", d->active_units, d->n_latent, ACTIVE);
         snprintf(d->cure, sizeof d->cure, "If the data are simple this is right: lower --n-latent. Else try --free-bits %d --free-bits-groups %d.", d->n_latent, d->n_latent);
-    } else if (d->kl_aggregate > d->mutual_information) {
+    } else if (d->capped ? 2 * d->kl_aggregate_least > d->kl : d->kl_aggregate > d->mutual_information) {
         d->verdict = ISO_PRIOR_HOLE;
-        snprintf(d->text, sizeof d->text, "The cells' clouds together do not fill the prior: KL(q(z)||p(z)) = %.2f nats, more than the %.2f nats that z tells about a cell. Samples from the prior will look unlike cells.",
-                 d->kl_aggregate, d->mutual_information);
+        snprintf(d->text, sizeof d->text, "The cells' clouds together do not fill the prior: KL(q(z)||p(z)) is %s %.2f of the %.2f nats of KL, more than what z tells about a cell. Samples from the prior will look unlike cells.",
+                 d->capped ? "at least" : "about", d->capped ? d->kl_aggregate_least : d->kl_aggregate, d->kl);
         snprintf(d->cure, sizeof d->cure, "Train to the full --kl-weight 1, longer, or with a smaller --n-latent; draw new cells around real ones.");
     } else if (gap > 0.05) {
         d->verdict = ISO_OVERFIT;
@@ -89,8 +118,8 @@ static void judge(iso_diagnosis *d)
         snprintf(d->cure, sizeof d->cure, "Train for fewer epochs, use a smaller --n-hidden, more --dropout or --weight-decay, or fewer genes.");
     } else {
         d->verdict = ISO_HEALTHY;
-        snprintf(d->text, sizeof d->text, "%d of %d latent dimensions are active; z tells %.1f nats about a cell, and dealing it to other cells costs the decoder %.1f of %.1f nats.",
-                 d->active_units, d->n_latent, d->mutual_information, d->shuffle_loss, d->nll);
+        snprintf(d->text, sizeof d->text, "%d of %d latent dimensions are active; z tells %s%.1f nats about a cell, and dealing it to other cells costs the decoder %.1f of %.1f nats.",
+                 d->active_units, d->n_latent, d->capped ? "at least " : "", d->mutual_information, d->shuffle_loss, d->nll);
     }
 }
 
@@ -119,37 +148,40 @@ done:
     return st;
 }
 
-iso_status iso_diagnose(iso_evaluator *e, const int64_t *held_out, int64_t n, double train_elbo, double held_out_elbo,
-                        uint64_t seed, iso_diagnosis *out, iso_error *err)
+iso_status iso_diagnose(iso_evaluator *e, const int64_t *held_out, int64_t n, const int64_t *more, int64_t n_more,
+                        double train_elbo, double held_out_elbo, uint64_t seed, iso_diagnosis *out, iso_error *err)
 {
     iso_status st = ISO_OK;
     const iso_vae *v = iso_evaluator_model(e);
     int64_t L = v->c.n_latent;
     float *mu = NULL, *variance = NULL, *z = NULL;
-    double *logs = NULL;
+    double *logs = NULL, *work = NULL;
     n = n < MAX_CELLS ? n : MAX_CELLS;
+    n_more = n_more < MAX_CELLS - n ? n_more : MAX_CELLS - n;
     *out = (iso_diagnosis){.n_latent = (int)L, .train_elbo = train_elbo, .held_out_elbo = held_out_elbo,
-                           .mutual_information_cap = log((double)n)};
+                           .mutual_information_cap = log((double)(n + n_more))};
     FAIL_IF(v->raw < 0, ISO_EUSAGE, "an autoencoder has no posterior to diagnose");
     ALLOC(out->kl_per_dim, L, sizeof *out->kl_per_dim);
     ALLOC(out->var_mu, L, sizeof *out->var_mu);
-    ALLOC(mu, n * L, sizeof *mu);
-    ALLOC(variance, n * L, sizeof *variance);
+    ALLOC(mu, (n + n_more) * L, sizeof *mu);
+    ALLOC(variance, (n + n_more) * L, sizeof *variance);
     ALLOC(z, n * L, sizeof *z);
-    ALLOC(logs, 3 * n, sizeof *logs);
+    ALLOC(logs, 2 * n, sizeof *logs);
+    ALLOC(work, L * L, sizeof *work);
     TRY(iso_evaluate(e, held_out, n, 0, 0, seed, &(iso_cell_scores){.mu = mu, .variance = variance}, err));
+    if (n_more) TRY(iso_evaluate(e, more, n_more, 0, 0, seed, &(iso_cell_scores){.mu = mu + n * L, .variance = variance + n * L}, err));
     per_dimension(out, n, mu, variance);
     for (int64_t i = 0; i < n; i++) {
         iso_rng r = iso_rng_start((iso_rng_key){seed, ISO_STREAM_EVAL, 0}, (uint64_t)i);
         for (int64_t d = 0; d < L; d++)
             z[i * L + d] = mu[i * L + d] + (float)(sqrt((double)variance[i * L + d]) * iso_rng_normal(&r));
     }
-    mixture m = {n, L, mu, variance, z, logs, logs + n, logs + 2 * n};
+    mixture m = {n + n_more, n, L, mu, variance, z, logs, logs + n};
     iso_parallel(iso_evaluator_env(e), (n + QUERIES - 1) / QUERIES, mixture_block, &m);
-    for (int64_t i = 0; i < n; i++) {
-        out->mutual_information += (m.log_qx[i] - m.log_q[i]) / (double)n;
-        out->kl_aggregate += (m.log_q[i] - m.log_p[i]) / (double)n;
-    }
+    for (int64_t i = 0; i < n; i++) out->mutual_information += (m.log_qx[i] - m.log_q[i]) / (double)n;
+    out->kl_aggregate = out->kl - out->mutual_information;
+    out->kl_aggregate_least = moment_kl(n + n_more, L, mu, variance, work);
+    out->capped = out->mutual_information > 0.9 * out->mutual_information_cap;
     TRY(shuffle_loss(e, held_out, n, z, seed, out, err));
     judge(out);
 done:
@@ -157,6 +189,7 @@ done:
     iso_free(variance);
     iso_free(z);
     iso_free(logs);
+    iso_free(work);
     return st;
 }
 

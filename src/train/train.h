@@ -36,7 +36,7 @@ typedef struct iso_epoch {
 typedef struct iso_history {
     iso_epoch *epochs;
     int n, best;                  /* best: index of the epoch whose parameters were kept */
-    bool stopped_early;
+    bool stopped_early, interrupted;
     int roll_backs;
     double seconds;
     double final_kl_weight;
@@ -47,7 +47,8 @@ double iso_kl_weight_at(const iso_train_options *o, int64_t t, int64_t total);
 double iso_learning_rate_at(const iso_train_options *o, int64_t t, int64_t total);
 
 /* Trains v on the cells train[0..n_train-1]; validation may be empty. each_epoch (may be NULL) sees every epoch as it ends.
- * names (may be NULL): cell and gene names for messages. ISO_ENUMERIC if it diverges ten times in a row. */
+ * names (may be NULL): cell and gene names for messages. ISO_ENUMERIC if it diverges ten times in a row. An interrupt after
+ * the first epoch ends training with what the last whole epoch reached (history.interrupted); before, ISO_EINTERRUPT. */
 typedef void iso_epoch_fn(void *arg, const iso_epoch *e);
 typedef struct iso_train_names { char *const *cells, *const *genes; } iso_train_names;
 iso_status iso_train(iso_env *env, iso_vae *v, const iso_cells *c, const int64_t *train, int64_t n_train,
@@ -88,7 +89,10 @@ typedef enum iso_verdict { ISO_HEALTHY, ISO_PARTLY_COLLAPSED, ISO_COLLAPSED, ISO
 typedef struct iso_diagnosis {
     int n_latent, active_units;           /* active: variance of mu over cells > 0.01 (Burda et al. 2016) */
     double *kl_per_dim, *var_mu;          /* [L] */
-    double kl, mutual_information, mutual_information_cap, kl_aggregate;     /* Hoffman & Johnson 2016; cap = log n */
+    double kl, mutual_information, kl_aggregate;          /* their sum is kl (Hoffman & Johnson 2016) */
+    double mutual_information_cap;        /* log n: what n cells can show of it */
+    bool capped;                          /* it is near the cap: then it is a lower bound, and kl_aggregate an upper one */
+    double kl_aggregate_least;            /* lower bound of kl_aggregate, from the moments of q(z) */
     double nll, shuffle_loss;             /* -log p(x|z), and its rise when z is dealt to other cells */
     double train_elbo, held_out_elbo;
     iso_verdict verdict;
@@ -96,9 +100,10 @@ typedef struct iso_diagnosis {
 } iso_diagnosis;
 extern const char *const iso_verdict_names[];
 
-/* From held-out cells (at most 5,000 are used) and the ELBO of training cells in evaluation mode. */
-iso_status iso_diagnose(iso_evaluator *e, const int64_t *held_out, int64_t n, double train_elbo, double held_out_elbo,
-                        uint64_t seed, iso_diagnosis *out, iso_error *err);
+/* From held-out cells; `more` cells (training ones; may be none) make the mixture q(z) finer. At most 5,000 in all are
+ * used. train_elbo: of training cells in evaluation mode. */
+iso_status iso_diagnose(iso_evaluator *e, const int64_t *held_out, int64_t n, const int64_t *more, int64_t n_more,
+                        double train_elbo, double held_out_elbo, uint64_t seed, iso_diagnosis *out, iso_error *err);
 void iso_diagnosis_clear(iso_diagnosis *d);
 
 #endif

@@ -257,8 +257,16 @@ iso_status iso_train(iso_env *env, iso_vae *v, const iso_cells *c, const int64_t
     iso_progress(env, 0, "training");
     for (int epoch = 0; epoch < o->max_epochs; epoch++) {
         iso_epoch *e = &h->epochs[epoch];
-        TRY(one_epoch(&t, epoch, e, err));
-        TRY(validate(&t, e, err));
+        st = one_epoch(&t, epoch, e, err);
+        if (st == ISO_OK) st = validate(&t, e, err);
+        h->interrupted = st == ISO_EINTERRUPT && h->n > 0;
+        if (h->interrupted) {
+            snapshot_restore(&t.epoch_start, &t.adam);
+            iso_env_heeded(env);
+            st = ISO_OK;
+            break;
+        }
+        TRY(st);
         h->n++;
         h->stopped_early = judge(&t, e, h);
         if (each_epoch) each_epoch(arg, e);

@@ -1,0 +1,180 @@
+/* cmd_fit.c: `fit CELLS`: read, check, train, map, write a run folder. Nothing is written before the cells have passed. */
+#include "cells_in.h"
+#include "commands.h"
+#include "io/tensors.h"
+#include "run.h"
+
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const file_names[] = {"model.safetensors", "latent.h5ad", "run.json", "report.html", "log.txt"};
+enum { N_FILES = sizeof file_names / sizeof *file_names };
+
+char *iso_run_path(const iso_run *r, const char *name) { return iso_sprintf("%s/%s", r->folder, name); }
+
+/* A run that exists is not lost by accident. */
+static iso_status check_folder(const char *folder, bool force, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    for (int i = 0; i < N_FILES; i++) {
+        char *path = iso_sprintf("%s/%s", folder, file_names[i]);
+        bool there = path && access(path, F_OK) == 0;
+        iso_free(path);
+        FAIL_IF(there && !force, ISO_EIO, "%s/%s exists; choose another --output, or overwrite the run with --force", folder, file_names[i]);
+    }
+done:
+    return st;
+}
+
+static iso_status take_labels(iso_run *r, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    const char *key = iso_opt_text(r->options, "labels_key");
+    if (!key) return ISO_OK;
+    const iso_column *c = iso_frame_column(&r->data->obs, key);
+    FAIL_IF(!c, ISO_EUSAGE, "%s: no column \"%s\" in obs (--labels-key)", r->data->path, key);
+    TRY(iso_column_factor(&r->data->obs, c, &r->labels, &r->label_names, &r->n_labels, err));
+done:
+    return st;
+}
+
+/* Principal components of the same cells, as many, for comparison. */
+static iso_status score_pca(iso_env *env, iso_run *r, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    iso_pca_model pca = {0};
+    iso_atlas atlas = {0};
+    float *x = NULL;
+    const iso_csr *counts = &r->data->x;
+    const iso_likelihood *law = r->fitted.model->v.c.likelihood;
+    int k = r->fitted.model->v.c.n_latent;
+    if (k > counts->n_cols) k = (int)counts->n_cols;
+    TRY(iso_pca_fit(env, counts, law->counts || law->log1p_data, k, (uint64_t)iso_opt_int(r->options, "seed"), &pca, err));
+    ALLOC(x, counts->n_rows * k, sizeof *x);
+    TRY(iso_pca_transform(env, &pca, counts, x, err));
+    TRY(iso_atlas_make(env, x, counts->n_rows, k, r->options, false, &atlas, err));
+    TRY(iso_score_labels(env, &atlas, r->labels, r->options, &r->pca_scores, err));
+done:
+    iso_atlas_clear(&atlas);
+    iso_pca_clear(&pca);
+    iso_free(x);
+    return st;
+}
+
+static iso_status make_map(iso_env *env, iso_run *r, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    iso_evaluator *e = NULL;
+    int64_t n = r->data->x.n_rows, L = r->fitted.model->v.c.n_latent;
+    double start = iso_now_s();
+    iso_progress(env, 0, "mapping");
+    ALLOC(r->mu, n * L, sizeof *r->mu);
+    ALLOC(r->variance, n * L, sizeof *r->variance);
+    TRY(iso_evaluator_new(env, &r->fitted.model->v, &r->fitted.bound.cells, &e, err));
+    TRY(iso_evaluate(e, NULL, n, 0, 0, 0, &(iso_cell_scores){.mu = r->mu, .variance = r->variance}, err));
+    iso_progress(env, 0.2, "neighbours, clusters, layout");
+    TRY(iso_atlas_make(env, r->mu, n, L, r->options, true, &r->atlas, err));
+    iso_progress(env, 0.7, "agreement with labels");
+    if (r->labels) TRY(iso_score_labels(env, &r->atlas, r->labels, r->options, &r->scores, err));
+    if (r->labels) TRY(score_pca(env, r, err));
+    iso_progress(env, 1, "mapping");
+    r->map_s = iso_now_s() - start;
+done:
+    iso_evaluator_free(e);
+    return st;
+}
+
+static iso_status write_files(iso_env *env, iso_run *r, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    char *path = iso_run_path(r, "model.safetensors");
+    FAIL_IF(!path, ISO_EMEMORY, "out of memory");
+    TRY(iso_model_save(env, r->fitted.model, path, err));
+    TRY(iso_run_write_h5ad(env, r, err));
+    TRY(iso_run_write_report(env, r, err));
+    TRY(iso_run_write_json(env, r, err));
+done:
+    iso_free(path);
+    return st;
+}
+
+static void tell(iso_env *env, const iso_run *r)
+{
+    const iso_summary *s = &r->fitted.model->summary;
+    bool test = s->n_test > 0;
+    iso_info(env, "%d epochs in %.1f s; the best was %d%s", s->epochs, s->seconds, s->best_epoch, s->stopped_early ? " (stopped early)" : "");
+    if (test || s->n_validation)
+        iso_info(env, "%s ELBO %.2f nats per cell (reconstruction %.2f)", test ? "test" : "validation", test ? s->test_elbo : s->validation_elbo,
+                 test ? s->test_reconstruction : s->validation_reconstruction);
+    if (r->labels)
+        iso_info(env, "agreement with %s: neighbours %.3f, ARI %.3f, NMI %.3f; principal components: %.3f, %.3f, %.3f",
+                 iso_opt_text(r->options, "labels_key"), r->scores.knn_accuracy, r->scores.best.ari, r->scores.best.nmi,
+                 r->pca_scores.knn_accuracy, r->pca_scores.best.ari, r->pca_scores.best.nmi);
+    bool well = strcmp(s->verdict, "healthy") == 0 || r->fitted.model->v.c.autoencoder;
+    iso_log(env, well ? ISO_LOG_INFO : ISO_LOG_WARN, "latent space: %s. %s%s%s", s->verdict, s->verdict_text, *s->cure ? " " : "", s->cure);
+    iso_info(env, "%d clusters; look at %s/report.html", r->atlas.n_clusters, r->folder);
+}
+
+static void run_clear(iso_run *r)
+{
+    iso_atlas_clear(&r->atlas);
+    iso_fitted_clear(&r->fitted);
+    iso_free(r->mu);
+    iso_free(r->variance);
+    iso_free(r->labels);
+    for (int32_t k = 0; r->label_names && k < r->n_labels; k++) iso_free(r->label_names[k]);
+    iso_free(r->label_names);
+}
+
+/* Training and everything after it; the log is open. */
+static iso_status run_it(iso_env *env, iso_run *r, const iso_options *given, iso_run_log *log, const char *sha256, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    double start = iso_now_s();
+    TRY(iso_fit(env, r->data, given, iso_run_log_epoch, log, &r->fitted, err));
+    iso_summary *s = &r->fitted.model->summary;
+    snprintf(s->input_sha256, sizeof s->input_sha256, "%s", sha256);
+    snprintf(s->command, sizeof s->command, "%s", r->command_line ? r->command_line : "");
+    TRY(make_map(env, r, err));
+    r->total_s = r->read_s + iso_now_s() - start;
+    TRY(write_files(env, r, err));
+    tell(env, r);
+    FAIL_IF(r->fitted.history.interrupted, ISO_EINTERRUPT, "interrupted after epoch %d of training; %s holds what was reached", s->epochs, r->folder);
+    FAIL_IF(iso_opt_flag(given, "fail_on_collapse") && strstr(s->verdict, "collapsed"), ISO_ENUMERIC, "the latent space is %s: %s %s (--fail-on-collapse)",
+            s->verdict, s->verdict_text, s->cure);
+done:
+    return st;
+}
+
+iso_status iso_cmd_fit(iso_env *env, const iso_options *o, const char *command_line, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    iso_dataset *d = NULL;
+    iso_options *resolved = iso_resolve_options(o);
+    iso_run_log log = {0};
+    const iso_likelihood *law;
+    char *path = NULL, sha256[65] = "";
+    double start = iso_now_s();
+    iso_run r = {.options = resolved, .folder = iso_opt_text(o, "output") ? iso_opt_text(o, "output") : "run", .command_line = command_line};
+    FAIL_IF(!resolved || !(path = iso_opt_list_item(o, "inputs", 0)), ISO_EMEMORY, "out of memory");
+    FAIL_IF(strcmp(r.folder, "-") == 0, ISO_EUSAGE, "fit writes a folder; give --output a path");
+    TRY(check_folder(r.folder, iso_opt_flag(o, "force"), err));
+    TRY(iso_likelihood_find(iso_opt_text(resolved, "likelihood"), &law, err));
+    TRY(iso_read_cells(env, path, law, o, &d, err));
+    r.data = d;
+    TRY(take_labels(&r, err));
+    TRY(iso_sha256_path(path, sha256, err));
+    r.read_s = iso_now_s() - start;
+    TRY(iso_make_dir(r.folder, err));
+    TRY(iso_run_log_open(r.folder, d, command_line, &log, err));
+    st = run_it(env, &r, o, &log, sha256, err);
+    iso_status closed = iso_run_log_close(&log, st == ISO_OK ? r.fitted.model->summary.verdict : err ? err->msg : "failed", st ? NULL : err);
+    if (st == ISO_OK) st = closed;
+done:
+    run_clear(&r);
+    iso_dataset_free(d);
+    iso_options_free(resolved);
+    iso_free(path);
+    return st;
+}

@@ -1,0 +1,68 @@
+/* cmd_sample.c: `sample RUN`: new cells, z from the prior N(0, I), counts from the decoder's law, into an h5ad. */
+#include "cells_in.h"
+#include "commands.h"
+#include "generate.h"
+#include "text_out.h"
+
+#include <string.h>
+
+/* obs of generated cells: library size and the categories that they were given. Names and categories are lent. */
+static int describe(const iso_model *m, iso_generated *g, iso_column *columns)
+{
+    int n = 0;
+    if (g->library) columns[n++] = (iso_column){.name = (char *)"library_size", .kind = ISO_COL_REAL, .reals = g->library};
+    for (int k = 0; k <= m->n_covariates && k < ISO_MAX_COVARIATES; k++) {
+        const iso_covariate *c = k < m->n_covariates ? &m->covariates[k] : &m->label;
+        if (!c->key) continue;
+        columns[n++] = (iso_column){.name = c->key, .kind = ISO_COL_CATEGORY, .codes = g->codes[k], .categories = c->categories,
+                                    .n_categories = c->n_categories};
+    }
+    return n;
+}
+
+static iso_status name_cells(iso_frame *obs, int64_t n, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    ALLOC(obs->index, n, sizeof *obs->index);
+    obs->n_rows = n;
+    FAIL_IF(!(obs->index_name = iso_strdup("_index")), ISO_EMEMORY, "out of memory");
+    for (int64_t i = 0; i < n; i++) FAIL_IF(!(obs->index[i] = iso_sprintf("sample-%lld", (long long)i)), ISO_EMEMORY, "out of memory");
+done:
+    return st;
+}
+
+iso_status iso_cmd_sample(iso_env *env, const iso_options *o, const char *command_line, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    iso_model *m = NULL;
+    iso_generated g = {0};
+    iso_frame obs = {0};
+    iso_column columns[ISO_MAX_COVARIATES + 1];
+    float *z = NULL;
+    int64_t n = iso_opt_int(o, "n_cells");
+    const char *path;
+    TRY(iso_output_path(o, "samples.h5ad", &path, err));
+    TRY(iso_input_model(env, o, 0, &m, err));
+    FAIL_IF(m->v.c.autoencoder, ISO_EUSAGE, "the model is a plain autoencoder: it has no prior to sample from; fit without --autoencoder");
+    int L = m->v.c.n_latent;
+    ALLOC(z, n * L, sizeof *z);
+    iso_draw_prior(n, L, (uint64_t)iso_opt_int(o, "seed"), z);
+    TRY(iso_generate(env, m, z, n, NULL, (uint64_t)iso_opt_int(o, "seed"), &g, err));
+    TRY(name_cells(&obs, n, err));
+    int n_columns = describe(m, &g, columns);
+    iso_frame var = {.n_rows = m->n_genes, .index_name = (char *)"_index", .index = m->genes};
+    const iso_h5ad_array obsm[] = {{"X_isolario", L, z}};
+    const iso_h5ad_uns uns[] = {{.path = "isolario/command", .text = command_line ? command_line : ""},
+                                {.path = "isolario/model", .text = iso_opt_text(o, "inputs")},
+                                {.path = "isolario/version", .text = ISO_VERSION}};
+    iso_h5ad_out out = {.obs = &obs, .var = &var, .x = &g.x, .extra_obs = columns, .n_extra_obs = n_columns, .obsm = obsm, .n_obsm = 1,
+                        .uns = uns, .n_uns = 3};
+    TRY(iso_h5ad_write(env, path, &out, err));
+    iso_info(env, "wrote %s: %lld generated cells x %lld genes", path, (long long)n, (long long)m->n_genes);
+done:
+    iso_free(z);
+    iso_generated_clear(&g);
+    iso_frame_clear(&obs);
+    iso_model_free(m);
+    return st;
+}

@@ -1,0 +1,39 @@
+/* run.h: all that `fit` knows when it is done, and the files that it writes of it. One file of the run is one run_*.c. */
+#ifndef ISO_API_RUN_H
+#define ISO_API_RUN_H
+
+#include "atlas.h"
+#include "model.h"
+
+typedef struct iso_run {
+    const iso_dataset *data;
+    const iso_options *options;           /* resolved: what was used */
+    const char *folder, *command_line;
+    iso_fitted fitted;
+    float *mu, *variance;                 /* [cells, n_latent] of all cells */
+    iso_atlas atlas;                      /* of mu */
+    /* --labels-key, if given, and how well the map and principal components agree with it. */
+    int32_t *labels, n_labels;
+    char **label_names;
+    iso_label_scores scores, pca_scores;
+    double read_s, map_s, total_s;
+} iso_run;
+
+/* "FOLDER/NAME"; the caller frees. */
+char *iso_run_path(const iso_run *r, const char *name);
+
+/* latent.h5ad: obs, leiden, the latent space, the map, neighbours; as scanpy expects them. */
+iso_status iso_run_write_h5ad(iso_env *env, const iso_run *r, iso_error *err);
+/* run.json: options, versions, input, timings and results. */
+iso_status iso_run_write_json(iso_env *env, const iso_run *r, iso_error *err);
+/* report.html. */
+iso_status iso_run_write_report(iso_env *env, const iso_run *r, iso_error *err);
+
+/* log.txt: comment lines that start with #, then tab-separated columns, one line an epoch, written as they come. */
+typedef struct iso_run_log { FILE *file; } iso_run_log;
+iso_status iso_run_log_open(const char *folder, const iso_dataset *d, const char *command_line, iso_run_log *log, iso_error *err);
+void iso_run_log_epoch(void *log, const iso_epoch *e);
+/* The last line, then closes; ISO_EIO if anything could not be written. */
+iso_status iso_run_log_close(iso_run_log *log, const char *last, iso_error *err);
+
+#endif

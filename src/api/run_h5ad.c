@@ -1,0 +1,75 @@
+/* run_h5ad.c: latent.h5ad of a run: what scanpy needs to plot and to go on. */
+#include "run.h"
+
+#include <string.h>
+
+enum { TRAIN, VALIDATION, TEST };
+static const char *const split_names[] = {"train", "validation", "test"};
+
+/* Names "0", "1", ... of the clusters; each is freed by free_names. */
+static iso_status number_names(int32_t n, char ***names, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    ALLOC(*names, n, sizeof **names);
+    for (int32_t k = 0; k < n; k++) FAIL_IF(!((*names)[k] = iso_sprintf("%d", k)), ISO_EMEMORY, "out of memory");
+done:
+    return st;
+}
+
+static void free_names(char **names, int32_t n)
+{
+    for (int32_t k = 0; names && k < n; k++) iso_free(names[k]);
+    iso_free(names);
+}
+
+static void mark(int32_t *codes, const int64_t *cells, int64_t n, int32_t code)
+{
+    for (int64_t i = 0; i < n; i++) codes[cells[i]] = code;
+}
+
+#define SCALAR(name, value) (iso_h5ad_uns){.path = name, .reals = &(value), .n_reals = -1}
+#define TEXT(name, value) (iso_h5ad_uns){.path = name, .text = value}
+
+iso_status iso_run_write_h5ad(iso_env *env, const iso_run *r, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    const iso_model *m = r->fitted.model;
+    const iso_split *p = &r->fitted.split;
+    const iso_summary *s = &m->summary;
+    int64_t n = r->data->obs.n_rows, L = m->v.c.n_latent;
+    char **clusters = NULL, *path = NULL;
+    int32_t *split = NULL;
+    TRY(number_names(r->atlas.n_clusters, &clusters, err));
+    ALLOC(split, n, sizeof *split);
+    mark(split, p->validation, p->n_validation, VALIDATION);
+    mark(split, p->test, p->n_test, TEST);
+    FAIL_IF(!(path = iso_run_path(r, "latent.h5ad")), ISO_EMEMORY, "out of memory");
+    const iso_column extra[] = {
+        {.name = (char *)"leiden", .kind = ISO_COL_CATEGORY, .codes = r->atlas.clusters, .categories = clusters, .n_categories = r->atlas.n_clusters},
+        {.name = (char *)"isolario_split", .kind = ISO_COL_CATEGORY, .codes = split, .categories = (char **)split_names, .n_categories = 3}};
+    const iso_h5ad_array obsm[] = {{"X_isolario", L, r->mu}, {"X_umap", 2, r->atlas.xy}, {"X_isolario_var", L, r->variance}};
+    const iso_h5ad_sparse obsp[] = {{"connectivities", &r->atlas.connectivities}, {"distances", &r->atlas.distances}};
+    double neighbors = (double)iso_opt_int(r->options, "n_neighbors"), resolution = iso_opt_real(r->options, "resolution");
+    double min_dist = iso_opt_real(r->options, "min_dist");
+    const iso_h5ad_uns uns[] = {
+        TEXT("neighbors/connectivities_key", "connectivities"), TEXT("neighbors/distances_key", "distances"),
+        SCALAR("neighbors/params/n_neighbors", neighbors), TEXT("neighbors/params/method", "umap"),
+        TEXT("neighbors/params/metric", "euclidean"), TEXT("neighbors/params/use_rep", "X_isolario"),
+        SCALAR("leiden/params/resolution", resolution), SCALAR("umap/params/min_dist", min_dist),
+        TEXT("isolario/version", ISO_VERSION), TEXT("isolario/command", s->command), TEXT("isolario/input", s->input),
+        TEXT("isolario/input_sha256", s->input_sha256), TEXT("isolario/count_source", s->count_source),
+        TEXT("isolario/likelihood", m->v.c.likelihood->name), TEXT("isolario/verdict", s->verdict),
+        TEXT("isolario/verdict_text", s->verdict_text), SCALAR("isolario/validation_elbo", s->validation_elbo),
+        SCALAR("isolario/test_elbo", s->test_elbo), {.path = "isolario/var_mu", .reals = r->fitted.diagnosis.var_mu, .n_reals = L},
+        {.path = "isolario/kl_per_dim", .reals = r->fitted.diagnosis.kl_per_dim, .n_reals = L}};
+    int n_uns = sizeof uns / sizeof *uns;
+    bool ae = m->v.c.autoencoder;
+    iso_h5ad_out out = {.obs = &r->data->obs, .extra_obs = extra, .n_extra_obs = 2, .obsm = obsm, .n_obsm = ae ? 2 : 3, .obsp = obsp, .n_obsp = 2,
+                        .uns = uns, .n_uns = ae ? n_uns - 2 : n_uns};
+    TRY(iso_h5ad_write(env, path, &out, err));
+done:
+    free_names(clusters, r->atlas.n_clusters);
+    iso_free(split);
+    iso_free(path);
+    return st;
+}
