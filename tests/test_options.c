@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "base/base.h"
+#include "likelihood/likelihood.h"
 
 #include <locale.h>
 #include <math.h>
@@ -193,6 +194,16 @@ static void reals_ignore_the_locale(void **state)
     setlocale(LC_NUMERIC, "C");
 }
 
+/* The choices of --likelihood are the rows of the table of likelihoods. */
+static void likelihoods_are_those_of_the_table(void **state)
+{
+    (void)state;
+    char text[256] = "";
+    for (int i = 0; iso_likelihoods[i]; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i ? "|" : "", iso_likelihoods[i]->name);
+    assert_string_equal(iso_option_find("likelihood")->choices, text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +213,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(ends_of_a_range_belong_to_it, start, stop),
         cmocka_unit_test_setup_teardown(list_items_survive, start, stop),
         cmocka_unit_test_setup_teardown(every_allocation_may_fail, start, stop),
+        cmocka_unit_test(likelihoods_are_those_of_the_table),
         cmocka_unit_test_setup_teardown(reals_ignore_the_locale, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
