@@ -4,8 +4,8 @@
 #include <string.h>
 
 const iso_likelihood *const iso_likelihoods[] = {
-    &iso_likelihood_poisson,  &iso_likelihood_nb,       &iso_likelihood_zinb,
-    &iso_likelihood_gaussian, &iso_likelihood_gaussian_log1p, NULL,
+    &iso_likelihood_zinb, &iso_likelihood_nb, &iso_likelihood_poisson, &iso_likelihood_gaussian_log1p,
+    &iso_likelihood_gaussian, NULL,
 };
 
 static const char *name_of(const void *arg, int i)
