@@ -1,0 +1,370 @@
+"""The main job, from the shell: fit, and every command on what it wrote, read back with independent readers."""
+import hashlib
+import json
+import warnings
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from safetensors import safe_open
+
+GROUPS, CELLS, GENES = 4, 400, 60
+
+
+def counts(seed=0, n=CELLS, depth=300):
+    """Cells of four kinds, negative binomial, two batches of different depth."""
+    rng = np.random.default_rng(seed)
+    kind = rng.integers(0, GROUPS, n)
+    batch = rng.integers(0, 2, n)
+    mean = np.ones((n, GENES)) * (1 + np.arange(GENES) % 7)
+    for k in range(GROUPS):
+        mean[np.ix_(kind == k, np.arange(GENES) % 10 == k)] *= 8
+    mean = mean / mean.sum(1, keepdims=True) * depth * rng.lognormal(0, 0.3, (n, 1)) * (1 + batch[:, None])
+    return rng.poisson(mean * rng.gamma(5, 0.2, mean.shape)), kind, batch
+
+
+def make(path, x, **obs):
+    a = anndata.AnnData(sp.csr_matrix(x.astype("float32")))
+    a.var_names = [f"Gene{g}" for g in range(x.shape[1])]
+    a.obs_names = [f"cell-{i}" for i in range(x.shape[0])]
+    for name, values in obs.items():
+        a.obs[name] = values
+    a.write_h5ad(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory):
+    x, kind, batch = counts()
+    rng = np.random.default_rng(1)
+    return make(tmp_path_factory.mktemp("data") / "cells.h5ad", x, kind=[f"k{k}" for k in kind], batch=[f"b{b}" for b in batch],
+                age=rng.normal(size=CELLS), split=np.where(rng.random(CELLS) < 0.15, "test", "train"))
+
+
+SHORT = ["--max-epochs", "30", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def fitted(isolario, cells, tmp_path_factory):
+    out = tmp_path_factory.mktemp("fit") / "run"
+    isolario("fit", cells, "-o", out, "--labels-key", "kind", "--split-key", "split", "--max-epochs", "60", "--quiet")
+    return out
+
+
+def read(path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return anndata.read_h5ad(path)
+
+
+def table(text):
+    lines = [line.split("\t") for line in text.splitlines()]
+    assert len({len(line) for line in lines}) == 1, "ragged table"
+    return lines[0], lines[1:]
+
+
+# ---------------------------------------------------------------------------------------------- outputs
+
+
+def test_run_folder(fitted, cells):
+    assert sorted(p.name for p in fitted.iterdir()) == ["latent.h5ad", "log.txt", "model.safetensors", "report.html", "run.json"]
+    about = json.loads((fitted / "run.json").read_text())
+    assert about["input"]["sha256"] == hashlib.sha256(Path(cells).read_bytes()).hexdigest()
+    assert about["input"]["cells"] == CELLS and about["input"]["genes"] == GENES
+    assert about["diagnosis"]["verdict"] == "healthy", about["diagnosis"]
+    assert about["training"]["n_train"] + about["training"]["n_validation"] + about["training"]["n_test"] == CELLS
+    assert about["labels"]["latent"]["knn_accuracy"] > 0.9 and about["labels"]["latent"]["best_ari"] > 0.8
+    assert about["options"]["likelihood"] == "nb" and about["options"]["n_latent"] == 10
+    assert "fit" in about["command"] and "threads" not in about["options"]
+
+
+def test_log_has_one_line_an_epoch(fitted):
+    lines = (fitted / "log.txt").read_text().splitlines()
+    header, rows = table("\n".join(line for line in lines if not line.startswith("#")))
+    assert header[0] == "epoch" and [int(r[0]) for r in rows] == list(range(1, len(rows) + 1))
+    weight = [float(r[header.index("kl_weight")]) for r in rows]
+    assert weight[0] < 0.5 and weight[-1] == 1 and weight == sorted(weight)
+    assert float(rows[-1][header.index("validation_elbo")]) > float(rows[0][header.index("validation_elbo")]) + 5
+
+
+def test_latent_h5ad(fitted, cells):
+    a, original = read(fitted / "latent.h5ad"), anndata.read_h5ad(cells)
+    assert list(a.obs_names) == list(original.obs_names)
+    for name in original.obs:
+        assert (a.obs[name].astype(str) == original.obs[name].astype(str)).all()
+    assert a.obsm["X_isolario"].shape == (CELLS, 10) and a.obsm["X_umap"].shape == (CELLS, 2)
+    assert (a.obsm["X_isolario_var"] > 0).all() and (a.obsm["X_isolario_var"] < 2).all()
+    assert a.obs["leiden"].dtype == "category"
+    assert a.obsp["connectivities"].shape == (CELLS, CELLS) and abs(a.obsp["connectivities"] - a.obsp["connectivities"].T).max() < 1e-6
+    assert a.uns["isolario"]["verdict"] == "healthy"
+    assert set(a.obs["isolario_split"]) == {"train", "validation", "test"}
+    assert ((a.obs["isolario_split"] == "test") == (original.obs["split"] == "test")).all()
+
+
+def test_scanpy_goes_on_from_it(fitted):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import scanpy
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        a = anndata.read_h5ad(fitted / "latent.h5ad")
+        scanpy.pl.umap(a, color=["leiden", "kind"], show=False)
+    scanpy.tl.leiden(a, key_added="again", flavor="igraph", n_iterations=2, directed=False)
+    assert a.obs["again"].nunique() > 1
+
+
+def test_model_file_is_safetensors(fitted):
+    with safe_open(fitted / "model.safetensors", "np") as f:
+        about = json.loads(f.metadata()["isolario"])
+        assert f.get_tensor("decoder.mean.weight").shape == (128, GENES)
+        assert f.get_tensor("encoder.layer0.weight").shape == (GENES, 128)
+    assert about["genes"] == [f"Gene{g}" for g in range(GENES)] and about["config"]["likelihood"] == "nb"
+
+
+# ------------------------------------------------------------------------------------------- same bits
+
+
+@pytest.mark.parametrize("options", [[], ["--likelihood", "zinb", "--batch-key", "batch", "--dispersion", "gene-batch"]])
+def test_same_bits_for_any_number_of_threads(isolario, cells, tmp_path, options):
+    files = []
+    for threads in (1, 2, 3):
+        out = tmp_path / str(threads)
+        isolario("fit", cells, "-o", out, "--threads", threads, "--max-epochs", "5", "--quiet", *options)
+        model = (out / "model.safetensors").read_bytes()
+        a = anndata.read_h5ad(out / "latent.h5ad")
+        with safe_open(out / "model.safetensors", "np") as f:
+            weights = {name: f.get_tensor(name).tobytes() for name in f.keys()}
+        files.append((weights, a.obsm["X_isolario"].tobytes(), a.obsm["X_umap"].tobytes(), list(a.obs["leiden"]), len(model)))
+    assert files[0][:4] == files[1][:4] == files[2][:4]
+
+
+def test_another_seed_gives_other_bits(isolario, cells, tmp_path):
+    for seed in (1, 2):
+        isolario("fit", cells, "-o", tmp_path / str(seed), "--seed", seed, "--max-epochs", "2", "--quiet")
+    a, b = (anndata.read_h5ad(tmp_path / s / "latent.h5ad").obsm["X_isolario"] for s in "12")
+    assert not np.array_equal(a, b)
+
+
+# ------------------------------------------------------------------------------------- the other commands
+
+
+def test_embed_gives_what_fit_gave(isolario, fitted, cells, tmp_path):
+    isolario("embed", fitted, cells, "-o", tmp_path / "e.h5ad", "--quiet")
+    a, b = read(tmp_path / "e.h5ad"), read(fitted / "latent.h5ad")
+    assert np.array_equal(a.obsm["X_isolario"], b.obsm["X_isolario"])
+    assert np.array_equal(a.obsm["X_isolario_var"], b.obsm["X_isolario_var"])
+    assert list(a.obs.columns) == list(read(cells).obs.columns)
+
+
+def test_embed_matches_genes_by_name(isolario, fitted, cells, tmp_path):
+    a = anndata.read_h5ad(cells)
+    order = np.random.default_rng(0).permutation(GENES)
+    shuffled = a[:, order].copy()
+    shuffled.write_h5ad(tmp_path / "shuffled.h5ad")
+    isolario("embed", fitted, tmp_path / "shuffled.h5ad", "-o", tmp_path / "e.h5ad", "--quiet")
+    assert np.allclose(read(tmp_path / "e.h5ad").obsm["X_isolario"], read(fitted / "latent.h5ad").obsm["X_isolario"], atol=1e-5)
+    a[:, :50].copy().write_h5ad(tmp_path / "fewer.h5ad")
+    done = isolario("embed", fitted, tmp_path / "fewer.h5ad", "-o", tmp_path / "f.h5ad")
+    assert "10 of the model's 60 genes are missing" in done.stderr
+    a[:, :20].copy().write_h5ad(tmp_path / "few.h5ad")
+    done = isolario("embed", fitted, tmp_path / "few.h5ad", "-o", tmp_path / "g.h5ad", check=False)
+    assert done.returncode == 2 and "only 20 of the model's 60 genes" in done.stderr and not (tmp_path / "g.h5ad").exists()
+
+
+def test_score(isolario, fitted, cells):
+    header, rows = table(isolario("score", fitted, cells, "--n-samples", "100").stdout)
+    assert header == ["cell", "elbo", "log_p", "reconstruction"] and len(rows) == CELLS
+    elbo, log_p, reconstruction = (np.array([float(r[k]) for r in rows]) for k in (1, 2, 3))
+    assert (reconstruction > elbo).all()
+    assert log_p.mean() > elbo.mean() and (log_p > elbo - 3).all()
+    test = anndata.read_h5ad(cells).obs["split"] == "test"
+    about = json.loads((fitted / "run.json").read_text())["training"]
+    assert abs(elbo[test].mean() - about["test_elbo"]) < 0.5
+    _, rows = table(isolario("score", fitted, cells, "--n-samples", "0").stdout)
+    assert all(r[2] == "" for r in rows)
+
+
+def test_sample(isolario, fitted, cells, tmp_path):
+    isolario("sample", fitted, "-n", "2000", "-o", tmp_path / "s.h5ad", "--quiet")
+    a, original = read(tmp_path / "s.h5ad"), anndata.read_h5ad(cells)
+    x, y = a.X.toarray(), original.X.toarray()
+    assert a.shape == (2000, GENES) and (x == np.round(x)).all() and (x >= 0).all()
+    assert abs(a.obsm["X_isolario"].mean()) < 0.05 and abs(a.obsm["X_isolario"].std() - 1) < 0.05
+    assert abs(np.log(x.sum(1).mean() / y.sum(1).mean())) < 0.15
+    assert np.corrcoef(np.log1p(x.mean(0)), np.log1p(y.mean(0)))[0, 1] > 0.95
+    isolario("sample", fitted, "-n", "2000", "-o", tmp_path / "again.h5ad", "--quiet", "--threads", "1")
+    assert np.array_equal(x, read(tmp_path / "again.h5ad").X.toarray())
+
+
+def test_prototype(isolario, fitted, cells):
+    header, rows = table(isolario("prototype", fitted, "--key", "kind", "--quiet").stdout)
+    assert header == ["gene", "origin", "k0", "k1", "k2", "k3"] and [r[0] for r in rows] == [f"Gene{g}" for g in range(GENES)]
+    p = np.array([[float(v) for v in r[1:]] for r in rows])
+    assert np.allclose(p.sum(0), 1, atol=1e-4)
+    a = anndata.read_h5ad(cells)
+    for k in range(GROUPS):                 # each group's prototype is most like that group's cells
+        mean = np.array([a.X[(a.obs["kind"] == f"k{j}").values].mean(0).A1 for j in range(GROUPS)])
+        likeness = [np.corrcoef(np.log1p(1e4 * p[:, k + 1]), np.log1p(1e4 * m / m.sum()))[0, 1] for m in mean]
+        assert int(np.argmax(likeness)) == k
+    done = isolario("prototype", fitted, "--key", "kinds", check=False)
+    assert done.returncode == 1 and "it has: kind" in done.stderr
+
+
+def test_path(isolario, fitted, tmp_path):
+    header, rows = table(isolario("path", fitted, "--key", "kind", "--from", "k0", "--to", "k1", "--steps", "5", "--quiet").stdout)
+    assert header == ["gene", "0", "0.25", "0.5", "0.75", "1"]
+    p = np.array([[float(v) for v in r[1:]] for r in rows])
+    q = np.array([[float(v) for v in r[1:]] for r in table(isolario("prototype", fitted, "--key", "kind", "--quiet").stdout)[1]])
+    assert np.allclose(p[:, 0], q[:, 1], rtol=1e-4, atol=1e-8) and np.allclose(p[:, -1], q[:, 2], rtol=1e-4, atol=1e-8)
+    marker = np.arange(GENES) % 10 == 0     # of k0: falls along the path
+    assert (np.diff(p[marker].sum(0)) < 0).all()
+    isolario("path", fitted, "--from", "cell-3", "--to", "cell-9", "-o", tmp_path / "p.tsv", "--quiet")
+    assert (tmp_path / "p.tsv").exists()
+    done = isolario("path", fitted, "--key", "kind", "--from", "k0", "--to", "k9", check=False)
+    assert done.returncode == 1 and 'k9' in done.stderr and "k0, k1, k2, k3" in done.stderr
+
+
+def test_info(isolario, fitted, cells):
+    assert "cells\t400" in isolario("info", cells).stdout
+    assert isolario("info", fitted).stdout == isolario("info", fitted / "model.safetensors").stdout.replace("model.safetensors\n", "model.safetensors\n")
+    assert "verdict\thealthy" in isolario("info", fitted).stdout
+
+
+def test_compare(isolario, cells):
+    header, rows = table(isolario("compare", cells, "--labels-key", "kind", "--split-key", "split", *SHORT).stdout)
+    value = {r[0]: dict(zip(header, r)) for r in rows}
+    assert list(value) == ["vae", "ae", "pca"]
+    assert float(value["vae"]["log_p"]) > float(value["vae"]["elbo"])
+    assert value["ae"]["elbo"] == value["pca"]["elbo"] == value["pca"]["reconstruction"] == ""
+    for m in value.values():
+        assert 0 < float(m["poisson_deviance_explained"]) < 1 and float(m["knn_accuracy"]) > 0.8
+        assert 0.3 < float(m["realism_floor"]) < 0.7 and float(m["realism_auc"]) > 0.3
+
+
+# ------------------------------------------------------------------------------------------ other models
+
+
+@pytest.mark.parametrize("options", [
+    ["--likelihood", "poisson"], ["--likelihood", "gaussian_log1p"], ["--likelihood", "zinb", "--dispersion", "gene-cell"],
+    ["--library", "learned", "--batch-key", "batch"], ["--linear-decoder"], ["--n-layers", "2", "--n-hidden", "32"],
+    ["--dispersion", "gene-label", "--labels-key", "kind"], ["--autoencoder"], ["--kl-cycles", "3"], ["--free-bits", "4"],
+    ["--categorical-covariate-keys", "kind,batch", "--continuous-covariate-keys", "age", "--encode-covariates"],
+    ["--encoder-input", "log1p_normalized"], ["--validation-fraction", "0", "--no-early-stopping"], ["--preset", "scvi"],
+])
+def test_every_kind_of_model_trains_saves_and_loads(isolario, cells, tmp_path, options):
+    isolario("fit", cells, "-o", tmp_path / "run", "--max-epochs", "4", "--quiet", *options)
+    isolario("embed", tmp_path / "run", cells, "-o", tmp_path / "e.h5ad", "--quiet")
+    a, b = read(tmp_path / "e.h5ad"), read(tmp_path / "run" / "latent.h5ad")
+    assert np.array_equal(a.obsm["X_isolario"], b.obsm["X_isolario"])
+    header, rows = table(isolario("score", tmp_path / "run", cells, "--n-samples", "3", "--quiet").stdout)
+    assert np.isfinite([float(r[1]) for r in rows]).all()
+    sampled = isolario("sample", tmp_path / "run", "-n", "50", "-o", tmp_path / "s.h5ad", "--quiet", check=False)
+    if "--autoencoder" in options:
+        assert sampled.returncode == 1 and "no prior" in sampled.stderr
+        assert "X_isolario_var" not in b.obsm
+    else:
+        assert sampled.returncode == 0 and read(tmp_path / "s.h5ad").shape == (50, GENES)
+
+
+def test_gaussian_takes_continuous_data(isolario, tmp_path):
+    x, _, _ = counts()
+    y = np.log1p(x) - np.log1p(x).mean(0)
+    make(tmp_path / "c.h5ad", y)
+    isolario("fit", tmp_path / "c.h5ad", "-o", tmp_path / "run", "--likelihood", "gaussian", *SHORT)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["diagnosis"]["active_units"] > 0
+
+
+def test_collapse_is_seen_and_can_fail(isolario, cells, tmp_path):
+    done = isolario("fit", cells, "-o", tmp_path / "a", "--kl-weight", "300", "--max-epochs", "30")
+    assert "collapsed" in done.stderr and "--free-bits" in done.stderr
+    done = isolario("fit", cells, "-o", tmp_path / "b", "--kl-weight", "300", "--max-epochs", "30", "--fail-on-collapse", check=False)
+    assert done.returncode == 4 and (tmp_path / "b" / "report.html").exists()
+
+
+def test_small_data(isolario, tmp_path):
+    x, _, _ = counts(n=12)
+    make(tmp_path / "c.h5ad", x)
+    isolario("fit", tmp_path / "c.h5ad", "-o", tmp_path / "run", *SHORT)
+
+
+# ------------------------------------------------------------------------------------------- refusals
+
+
+def bad(kind):
+    x, _, _ = counts(n=50)
+    x = x.astype("float32")
+    x[x == 0] = 1
+    x[7, 3] = {"nan": np.nan, "inf": np.inf, "negative": -2, "noninteger": 1.5}.get(kind, x[7, 3])
+    if kind == "log1p":
+        x = np.log1p(x / x.sum(1, keepdims=True) * 1e4)
+    if kind == "empty":
+        x[7] = 0
+    return x
+
+
+@pytest.mark.parametrize("kind, words", [
+    ("nan", ['cell 8 ("cell-7")', '"Gene3"', "not a number"]), ("inf", ['cell 8 ("cell-7")', '"Gene3"']),
+    ("negative", ['cell 8 ("cell-7")', '"Gene3"', "negative"]), ("noninteger", ['"Gene3"', "--allow-noninteger"]),
+    ("log1p", ["log1p", "--layer"]), ("empty", ['cell 8 ("cell-7")', "--drop-empty"]),
+])
+def test_bad_counts_are_refused_by_name(isolario, tmp_path, kind, words):
+    make(tmp_path / "c.h5ad", bad(kind))
+    done = isolario("fit", tmp_path / "c.h5ad", "-o", tmp_path / "run", check=False)
+    assert done.returncode == 2 and not (tmp_path / "run").exists()
+    for word in [*words, "c.h5ad"]:
+        assert word in done.stderr
+    remedy = {"noninteger": "--allow-noninteger", "empty": "--drop-empty"}.get(kind)
+    if remedy:
+        isolario("fit", tmp_path / "c.h5ad", "-o", tmp_path / "run", remedy, *SHORT)
+        assert read(tmp_path / "run" / "latent.h5ad").n_obs == (49 if kind == "empty" else 50)
+
+
+def test_counts_are_found_in_layers(isolario, tmp_path):
+    x, _, _ = counts(n=50)
+    a = anndata.AnnData(np.log1p(x / x.sum(1, keepdims=True) * 1e4).astype("float32"), layers={"counts": sp.csr_matrix(x.astype("float32"))})
+    a.write_h5ad(tmp_path / "c.h5ad")
+    done = isolario("fit", tmp_path / "c.h5ad", "-o", tmp_path / "run", "--max-epochs", "2")
+    assert "layers/counts" in done.stderr
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["input"]["count_source"] == "layers/counts"
+
+
+def test_nothing_is_overwritten_without_force(isolario, fitted, cells, tmp_path):
+    before = {p.name: p.read_bytes() for p in fitted.iterdir()}
+    done = isolario("fit", cells, "-o", fitted, check=False)
+    assert done.returncode == 3 and "--force" in done.stderr
+    assert before == {p.name: p.read_bytes() for p in fitted.iterdir()}
+    (tmp_path / "e.h5ad").write_text("mine")
+    done = isolario("embed", fitted, cells, "-o", tmp_path / "e.h5ad", check=False)
+    assert done.returncode == 3 and (tmp_path / "e.h5ad").read_text() == "mine"
+    isolario("embed", fitted, cells, "-o", tmp_path / "e.h5ad", "--force", "--quiet")
+    assert read(tmp_path / "e.h5ad").n_obs == CELLS
+
+
+@pytest.mark.parametrize("options, message", [
+    (["--batch-key", "nobody"], "nobody"), (["--labels-key", "nobody"], "nobody"), (["--split-key", "kind"], '"test"'),
+    (["--dispersion", "gene-batch"], "--batch-key"), (["--dispersion", "gene-label"], "--labels-key"),
+    (["--continuous-covariate-keys", "kind"], "kind"), (["--layer", "nothing"], "nothing"),
+])
+def test_options_that_do_not_fit_the_data(isolario, cells, tmp_path, options, message):
+    done = isolario("fit", cells, "-o", tmp_path / "run", *options, check=False)
+    assert done.returncode in (1, 2) and message in done.stderr
+
+
+def test_damaged_models_are_refused(isolario, fitted, cells, tmp_path):
+    whole = (fitted / "model.safetensors").read_bytes()
+    rng = np.random.default_rng(0)
+    for k in range(60):
+        damaged = bytearray(whole)
+        if k % 3 == 0:
+            damaged = damaged[: rng.integers(0, len(whole))]
+        else:
+            for at in rng.integers(0, 3000, 4):
+                damaged[at] = rng.integers(0, 256)
+        (tmp_path / "m.safetensors").write_bytes(damaged)
+        done = isolario("info", tmp_path / "m.safetensors", check=False)
+        assert done.returncode in (0, 1, 2, 3), done.stderr
+        assert done.returncode == 0 or "m.safetensors" in done.stderr or "likelihood" in done.stderr
