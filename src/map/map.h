@@ -6,17 +6,19 @@
 #include "base/base.h"
 #include "io/dataset.h"
 
-/* k nearest neighbours, self excluded, nearest first; ties by index. Exact to EXACT_MAX rows, then hnswlib. */
+/* k nearest neighbours, self excluded, nearest first; ties by index. Exact to 50,000 rows, then hnswlib. At most n - 1
+ * neighbours: out->k says how many there are. ISO_EDATA for values that are not finite or above 1e17. */
 typedef struct iso_knn { int64_t n; int k; int32_t *index; float *distance; /* [n, k], Euclidean */ } iso_knn;
 iso_status iso_knn_build(iso_env *env, const float *x, int64_t n, int64_t d, int k, uint64_t seed, iso_knn *out,
                          iso_error *err);
-/* Neighbours in x of the m rows of q (exact; self not excluded): index, distance [m, k]. */
+/* Neighbours in x of the m rows of q (exact; self not excluded): index, distance [m, k]. k <= n, else ISO_EUSAGE. */
 iso_status iso_knn_query(iso_env *env, const float *x, int64_t n, const float *q, int64_t m, int64_t d, int k,
                          int32_t *index, float *distance, iso_error *err);
 void iso_knn_clear(iso_knn *k);
 
 /* UMAP's fuzzy simplicial set of a kNN graph, symmetric, as scanpy's obsp["connectivities"]; and the distances as
- * scanpy's obsp["distances"]. n_neighbors counts the cell itself, as in scanpy: k = n_neighbors - 1. Clear both. */
+ * scanpy's obsp["distances"]. n_neighbors counts the cell itself, as in scanpy: k = n_neighbors - 1. `distances` has k values a row:
+ * copies of a cell are explicit zeros, as in scanpy. Clear both. */
 iso_status iso_neighbor_graph(iso_env *env, const iso_knn *knn, iso_csr *connectivities, iso_csr *distances,
                               iso_error *err);
 
@@ -48,6 +50,8 @@ void iso_pca_clear(iso_pca_model *p);
 
 /* ------------------------------------------------------------------------------ scores against labels */
 
+/* Each is NaN where it is not defined (no labels, one class, too few cells), as where scikit-learn refuses. */
+
 /* Agreement of two labelings (Hubert & Arabie 1985; arithmetic-mean NMI, as scikit-learn). Labels < 0 are left out. */
 double iso_ari(const int32_t *a, const int32_t *b, int64_t n);
 double iso_nmi(const int32_t *a, const int32_t *b, int64_t n);
@@ -59,7 +63,8 @@ iso_status iso_knn_accuracy(iso_env *env, const float *x, const int32_t *labels,
 typedef struct iso_cluster_score { double ari, nmi, resolution; int32_t n_clusters; } iso_cluster_score;
 iso_status iso_best_clusters(iso_env *env, const iso_csr *connectivities, const int32_t *labels, uint64_t seed,
                              iso_cluster_score *out, iso_error *err);
-double iso_silhouette(const float *x, const int32_t *labels, int64_t n, int64_t d);
+/* Mean silhouette width (Rousseeuw 1987). Labels < 0 are left out. Cost: n^2 d. */
+double iso_silhouette(iso_env *env, const float *x, const int32_t *labels, int64_t n, int64_t d);
 /* Area under the ROC curve of scores against 0/1 labels, ties counted half. */
 double iso_auc(const double *scores, const uint8_t *positive, int64_t n);
 /* Two-sample classifier test: cross-validated (5 folds) AUC of an L2-regularised logistic regression on [real; generated]
