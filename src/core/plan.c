@@ -8,6 +8,12 @@
 
 #include <limits.h>
 
+#ifdef ISO_DEBUG
+static const bool DEBUG_BUILD = true;
+#else
+static const bool DEBUG_BUILD = false;
+#endif
+
 static int64_t round_up(int64_t n) { return (n + 15) / 16 * 16; }
 
 static int new_buffer(iso_plan *p, int64_t elements, int step)
@@ -149,10 +155,7 @@ iso_status iso_plan_new(const iso_graph *g, const iso_plan_request *r, iso_plan 
     int *order = NULL;
     *out = NULL;
     ALLOC(p, 1, sizeof *p);
-    *p = (iso_plan){.g = g, .max_cells = r->max_cells, .loss = r->loss, .poison = r->poison};
-#ifdef ISO_DEBUG
-    p->poison = true;
-#endif
+    *p = (iso_plan){.g = g, .max_cells = r->max_cells, .loss = r->loss, .poison = r->poison || DEBUG_BUILD};
     int max_buffers = g->n_nodes * (4 + ISO_MAX_SAVED) + 1;
     ALLOC(p->steps, 2 * g->n_nodes, sizeof *p->steps);
     ALLOC(p->needed, g->n_nodes, sizeof *p->needed);
