@@ -131,7 +131,7 @@ done:
     return st;
 }
 
-/* out = a + t - a t, element by element; out has room for the values of both. Strengths that are 0 are left out. */
+/* out = a + t - a t, value by value; out has room for the values of both. Strengths that are 0 are left out. */
 static void fuzzy_union(const iso_csr *a, const iso_csr *t, iso_csr *out)
 {
     int64_t to = 0;
@@ -141,7 +141,8 @@ static void fuzzy_union(const iso_csr *a, const iso_csr *t, iso_csr *out)
             int32_t ja = p < a->indptr[i + 1] ? a->indices[p] : INT32_MAX;
             int32_t jt = q < t->indptr[i + 1] ? t->indices[q] : INT32_MAX;
             float va = ja <= jt ? a->values[p++] : 0, vt = jt <= ja ? t->values[q++] : 0;
-            float v = (va + vt) - va * vt;          /* the same for (i, j) and (j, i), to the bit */
+            float more = fmaxf(va, vt), less = fminf(va, vt);
+            float v = more + less * (1 - more);     /* the same for (i, j) and (j, i) to the bit, and never above 1 */
             if (v <= 0) continue;
             out->indices[to] = ja < jt ? ja : jt;
             out->values[to++] = v;
