@@ -3,23 +3,31 @@
 #include "iso_build.h"
 #include "kernel/kernel.h"
 
+#include <string.h>
+
 #ifdef __clang__
 #define COMPILER __VERSION__
 #else
 #define COMPILER "gcc " __VERSION__
 #endif
 
+/* One constant text for each instruction set: a library keeps no state. */
+#define TEXT(isa)                                                              \
+    "isolario " ISO_VERSION ISO_GIT_NOTE "\n"                                        \
+    "compiler: " COMPILER "\n"                                                 \
+    "instruction set: " isa "\n"                                               \
+    "precision: " ISO_REAL_NAME "\n"                                           \
+    "HDF5: " ISO_HDF5_VERSION "\n"                                             \
+    "igraph: " ISO_IGRAPH_VERSION "\n"                                         \
+    "oneDNN: " ISO_DNNL_VERSION "\n"
+static const struct { const char *isa, *text; } texts[] = {
+    {"baseline", TEXT("baseline")}, {"avx2", TEXT("avx2")}, {"avx512", TEXT("avx512")},
+};
+
 const char *iso_version_long(void)
 {
-    static _Thread_local char text[512];        /* the same each time, but for the instruction set */
-    snprintf(text, sizeof text,
-             "isolario " ISO_VERSION "%s%s\n"
-             "compiler: " COMPILER "\n"
-             "instruction set: %s\n"
-             "precision: " ISO_REAL_NAME "\n"
-             "HDF5: " ISO_HDF5_VERSION "\n"
-             "igraph: " ISO_IGRAPH_VERSION "\n"
-             "oneDNN: " ISO_DNNL_VERSION "\n",
-             *ISO_GIT_COMMIT ? ", commit " : "", ISO_GIT_COMMIT, iso_kernels_best()->name);
-    return text;
+    const char *isa = iso_kernels_best()->name;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (strcmp(texts[i].isa, isa) == 0) return texts[i].text;
+    return TEXT("unknown");
 }

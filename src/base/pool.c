@@ -3,7 +3,8 @@
  * The caller is one of the workers. Blocks are taken from one atomic counter, so who runs a block is left to chance,
  * and so must not matter: blocks write to places of their own. Workers look for new work for a few microseconds
  * before they sleep: a training step is a row of short loops, and waking a sleeping thread costs more than many of
- * them. */
+ * them. The caller waits only for workers that are at work on the job, so that on a busy machine it goes on without
+ * those that the system has put aside. */
 #include "env.h"
 
 #include <pthread.h>
@@ -22,7 +23,8 @@ struct iso_pool {
     void *arg;
     int64_t n_blocks;
     _Atomic int64_t next;           /* block to hand out */
-    atomic_int busy;                /* workers that may still touch this job */
+    atomic_bool open;               /* workers may join the job */
+    atomic_int active;              /* workers that joined, or are about to look whether they may */
 };
 
 static void pause_briefly(void)
@@ -58,8 +60,9 @@ static void *worker(void *arg)
         }
         seen = atomic_load_explicit(&p->generation, memory_order_acquire);
         if (atomic_load(&p->quit)) return NULL;
-        work(p);
-        atomic_fetch_sub_explicit(&p->busy, 1, memory_order_release);
+        atomic_fetch_add(&p->active, 1);                    /* before the look at `open`: either the caller sees it, */
+        if (atomic_load(&p->open)) work(p);                 /* or this sees that the job is closed */
+        atomic_fetch_sub(&p->active, 1);
     }
 }
 
@@ -74,14 +77,15 @@ static void announce(iso_pool *p)
 void iso_pool_run(iso_pool *p, int64_t n_blocks, iso_block_fn *fn, void *arg)
 {
     p->fn = fn, p->arg = arg, p->n_blocks = n_blocks;
-    atomic_store_explicit(&p->next, 0, memory_order_relaxed);
-    atomic_store_explicit(&p->busy, p->n_workers, memory_order_relaxed);
+    atomic_store(&p->next, 0);
+    atomic_store(&p->open, true);
     announce(p);
     work(p);
-    for (int spins = 0; atomic_load_explicit(&p->busy, memory_order_acquire) > 0; spins++) {
+    atomic_store(&p->open, false);
+    for (int spins = 0; atomic_load(&p->active) > 0; spins++) {
         if (spins < SPINS) pause_briefly();
         else {
-            struct timespec nap = {.tv_nsec = 20000};       /* a worker was descheduled: give it the core */
+            struct timespec nap = {.tv_nsec = 20000};       /* a worker was put aside in a block: give it the core */
             nanosleep(&nap, NULL);
         }
     }
