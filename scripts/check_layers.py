@@ -36,6 +36,7 @@ THIRD_PARTY = {
     r"hdf5|H5\w*\.h": ["io"],
     r"lzf": ["io"],
     r"zlib\.h|zconf\.h": ["io"],
+    r"openssl/": ["io"],
     r"dnnl|oneapi/": ["kernel"],
     r"cblas|openblas": ["kernel"],
     r"igraph": ["map"],

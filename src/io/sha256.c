@@ -1,4 +1,5 @@
-/* sha256.c: what a file holds, in 64 letters (FIPS 180-4, by OpenSSL's libcrypto). */
+/* sha256.c: SHA-256 of a file, or of a folder. A folder's is that of the text that `sha256sum *` prints in it (its
+ * regular files in byte order of their names, hidden ones left out), so that anyone can check it. */
 #include "tensors.h"
 
 #include <dirent.h>
@@ -8,83 +9,111 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { PIECE = 1 << 20 };
+enum { BLOCK_BYTES = 1 << 20, HASH_BYTES = 32 };
 
-static iso_status add_file(EVP_MD_CTX *c, const char *path, unsigned char *buffer, iso_error *err)
+static void to_hex(const unsigned char *hash, char *hex)
 {
-    iso_status st = ISO_OK;
-    FILE *f = fopen(path, "rb");
-    size_t n;
-    FAIL_IF(!f, ISO_EIO, "%s: %s", path, strerror(errno));
-    while ((n = fread(buffer, 1, PIECE, f)) > 0)
-        FAIL_IF(EVP_DigestUpdate(c, buffer, n) != 1, ISO_EMEMORY, "%s: SHA-256 failed", path);
-    FAIL_IF(ferror(f), ISO_EIO, "%s: %s", path, strerror(errno));
-done:
-    if (f) fclose(f);
-    return st;
+    for (int i = 0; i < HASH_BYTES; i++) snprintf(hex + 2 * i, 3, "%02x", hash[i]);
 }
 
-static int is_file(const char *path)
+static iso_status finish(EVP_MD_CTX *c, const char *path, char *hex, iso_error *err)
 {
-    struct stat s;
-    return stat(path, &s) == 0 && S_ISREG(s.st_mode);
+    unsigned char hash[EVP_MAX_MD_SIZE];
+    if (EVP_DigestFinal_ex(c, hash, NULL) != 1) return iso_fail(err, ISO_EMEMORY, "%s: SHA-256 failed", path);
+    to_hex(hash, hex);
+    return ISO_OK;
+}
+
+static iso_status start(const char *path, EVP_MD_CTX **c, iso_error *err)
+{
+    *c = EVP_MD_CTX_new();
+    bool good = *c && EVP_DigestInit_ex(*c, EVP_sha256(), NULL) == 1;
+    return good ? ISO_OK : iso_fail(err, ISO_EMEMORY, "%s: OpenSSL could not start SHA-256", path);
+}
+
+static iso_status hash_file(const char *path, char *hex, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    EVP_MD_CTX *c = NULL;
+    char *block = NULL;
+    FILE *f = fopen(path, "rb");
+    FAIL_IF(!f, ISO_EIO, "%s: %s", path, strerror(errno));
+    ALLOC(block, BLOCK_BYTES, 1);
+    TRY(start(path, &c, err));
+    for (size_t n = 1; n > 0;) {
+        n = fread(block, 1, BLOCK_BYTES, f);
+        FAIL_IF(ferror(f), ISO_EIO, "%s: cannot be read: %s", path, strerror(errno));
+        FAIL_IF(EVP_DigestUpdate(c, block, n) != 1, ISO_EMEMORY, "%s: SHA-256 failed", path);
+    }
+    TRY(finish(c, path, hex, err));
+done:
+    if (f) fclose(f);
+    EVP_MD_CTX_free(c);
+    iso_free(block);
+    return st;
 }
 
 static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-/* Paths of a folder's regular files, sorted. */
-static iso_status list_files(const char *folder, char ***files, int64_t *n, iso_error *err)
+/* Names of the regular files, sorted; *n counts them, also on failure. */
+static iso_status list_files(const char *folder, char ***names, int64_t *n, iso_error *err)
 {
     iso_status st = ISO_OK;
-    DIR *d = opendir(folder);
+    struct stat s;
     int64_t room = 0;
+    char *path = NULL;
+    DIR *d = opendir(folder);
     FAIL_IF(!d, ISO_EIO, "%s: %s", folder, strerror(errno));
-    for (struct dirent *e; (e = readdir(d));) {
-        char *path = iso_sprintf("%s/%s", folder, e->d_name);
-        if (path && !is_file(path)) {
-            iso_free(path);
-            continue;
-        }
-        if (path && *n == room) {
-            char **more = iso_realloc(*files, room, 2 * room + 8, sizeof *more);
-            if (more) *files = more, room = 2 * room + 8;
-        }
-        if (path && *n < room) {
-            (*files)[(*n)++] = path;
-            continue;
-        }
+    for (const struct dirent *e; (e = readdir(d));) {
         iso_free(path);
-        FAIL_IF(true, ISO_EMEMORY, "out of memory");
+        FAIL_IF(!(path = iso_sprintf("%s/%s", folder, e->d_name)), ISO_EMEMORY, "out of memory");
+        if (e->d_name[0] == '.' || stat(path, &s) || !S_ISREG(s.st_mode)) continue;
+        if (*n == room) {
+            char **more = iso_realloc(*names, *n, room = 2 * room + 16, sizeof *more);
+            FAIL_IF(!more, ISO_EMEMORY, "out of memory for the names in %s", folder);
+            *names = more;
+        }
+        FAIL_IF(!((*names)[*n] = iso_strdup(e->d_name)), ISO_EMEMORY, "out of memory");
+        ++*n;
     }
-    if (*n) qsort(*files, (size_t)*n, sizeof **files, by_name);
+    if (*n) qsort(*names, (size_t)*n, sizeof **names, by_name);
 done:
+    iso_free(path);
     if (d) closedir(d);
+    return st;
+}
+
+static iso_status hash_folder(const char *folder, char *hex, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    EVP_MD_CTX *c = NULL;
+    char **names = NULL, *path = NULL, *line = NULL;
+    int64_t n = 0;
+    TRY(list_files(folder, &names, &n, err));
+    TRY(start(folder, &c, err));
+    for (int64_t i = 0; i < n; i++) {
+        iso_free(path);
+        iso_free(line);
+        line = NULL;
+        FAIL_IF(!(path = iso_sprintf("%s/%s", folder, names[i])), ISO_EMEMORY, "out of memory");
+        TRY(hash_file(path, hex, err));
+        FAIL_IF(!(line = iso_sprintf("%s  %s\n", hex, names[i])), ISO_EMEMORY, "out of memory");
+        FAIL_IF(EVP_DigestUpdate(c, line, strlen(line)) != 1, ISO_EMEMORY, "%s: SHA-256 failed", folder);
+    }
+    TRY(finish(c, folder, hex, err));
+done:
+    for (int64_t i = 0; i < n; i++) iso_free(names[i]);
+    iso_free(names);
+    iso_free(path);
+    iso_free(line);
+    EVP_MD_CTX_free(c);
     return st;
 }
 
 iso_status iso_sha256_path(const char *path, char *hex, iso_error *err)
 {
-    iso_status st = ISO_OK;
-    EVP_MD_CTX *c = EVP_MD_CTX_new();
-    unsigned char *buffer = NULL, digest[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
-    char **files = NULL;
-    int64_t n = 0;
     struct stat s;
-    ALLOC(buffer, PIECE, 1);
-    FAIL_IF(!c || EVP_DigestInit_ex(c, EVP_sha256(), NULL) != 1, ISO_EMEMORY, "%s: SHA-256 cannot start", path);
-    if (stat(path, &s) == 0 && S_ISDIR(s.st_mode)) {
-        TRY(list_files(path, &files, &n, err));
-        for (int64_t i = 0; i < n; i++) TRY(add_file(c, files[i], buffer, err));
-    } else {
-        TRY(add_file(c, path, buffer, err));
-    }
-    FAIL_IF(EVP_DigestFinal_ex(c, digest, &size) != 1 || size != 32, ISO_EMEMORY, "%s: SHA-256 failed", path);
-    for (unsigned i = 0; i < 32; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-done:
-    EVP_MD_CTX_free(c);
-    for (int64_t i = 0; i < n; i++) iso_free(files[i]);
-    iso_free(files);
-    iso_free(buffer);
-    return st;
+    *hex = 0;
+    if (stat(path, &s)) return iso_fail(err, ISO_EIO, "%s: %s", path, strerror(errno));
+    return S_ISDIR(s.st_mode) ? hash_folder(path, hex, err) : hash_file(path, hex, err);
 }
