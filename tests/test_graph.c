@@ -68,7 +68,7 @@ static void ties_go_by_index(void **state)
         taken[i] = true;
         for (int j = 0; j < K; j++) {
             int best = -1;
-            double best_d2 = INFINITY;
+            double best_d2 = (double)INFINITY;
             for (int o = 0; o < N; o++) {
                 double d2 = pow((double)(x[o][0] - x[i][0]), 2) + pow((double)(x[o][1] - x[i][1]), 2);
                 if (!taken[o] && d2 < best_d2) best = o, best_d2 = d2;
