@@ -104,7 +104,7 @@ static double sum_of_squares(const int64_t *count, int64_t n)
 double iso_ari(const int32_t *a, const int32_t *b, int64_t n)
 {
     contingency t;
-    double ari = NAN;
+    double ari = (double)NAN;
     if (tabulate(a, b, n, &t) && t.n > 0) {
         /* ordered pairs of cells: together in both, in b alone, in a alone, in neither */
         double cells = (double)t.n, same = sum_of_squares(t.count, t.cells), both = same - cells;
@@ -127,7 +127,7 @@ static double entropy(const int64_t *count, int64_t n, double total)
 double iso_nmi(const int32_t *a, const int32_t *b, int64_t n)
 {
     contingency t;
-    double nmi = NAN;
+    double nmi = (double)NAN;
     if (tabulate(a, b, n, &t) && t.n > 0) {
         double cells = (double)t.n, shared = 0;
         for (int64_t e = 0; e < t.cells; e++) {
@@ -177,7 +177,7 @@ static void silhouette_block(void *arg, int64_t block)
     const silhouette_job *job = arg;
     int64_t i1 = (block + 1) * BLOCK < job->n ? (block + 1) * BLOCK : job->n;
     for (int64_t i = block * BLOCK; i < i1 && !iso_env_interrupted(job->env); i++) {
-        double within = 0, nearest = INFINITY;
+        double within = 0, nearest = (double)INFINITY;
         int64_t own_size = 0;
         for (int64_t c = 0; c < job->classes; c++) {
             int64_t size = job->start[c + 1] - job->start[c];
@@ -219,7 +219,7 @@ static int64_t sort_by_class(const float *x, const int32_t *labels, int64_t n_al
 
 double iso_silhouette(iso_env *env, const float *x, const int32_t *labels, int64_t n, int64_t d)
 {
-    double mean = NAN;
+    double mean = (double)NAN;
     silhouette_job job = {.env = env, .d = d};
     for (int64_t i = 0; i < n; i++) job.n += labels[i] >= 0;
     int64_t size = 0, *start = iso_calloc(job.n + 1, sizeof *start);
@@ -233,7 +233,7 @@ double iso_silhouette(iso_env *env, const float *x, const int32_t *labels, int64
         iso_parallel(env, (job.n + BLOCK - 1) / BLOCK, silhouette_block, &job);
         mean = 0;
         for (int64_t i = 0; i < job.n; i++) mean += job.width[i] / (double)job.n;
-        if (iso_env_interrupted(env)) mean = NAN;
+        if (iso_env_interrupted(env)) mean = (double)NAN;
     }
     iso_free(job.width);
     iso_free(cell_class);

@@ -13,7 +13,7 @@
 namespace {
 
 const size_t LINKS = 16;                  /* per row and level ("M") */
-const size_t EFFORT_BUILD = 200;          /* candidates held while a row is put in ("efConstruction") */
+const size_t EFFORT_BUILD = 100;          /* candidates held while a row is put in ("efConstruction") */
 const size_t EFFORT_FIND = 100;           /* and while it is looked for ("ef"), at least */
 const size_t LANES = 8;
 

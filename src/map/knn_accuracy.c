@@ -130,7 +130,7 @@ static iso_status score_fold(iso_env *env, const labelled *a, int fold, int k, f
         memcpy((held_out ? s->q : s->x) + to * a->d, a->x + i * a->d, (size_t)a->d * sizeof *a->x);
         (held_out ? s->truth : s->y)[to] = a->y[i];
     }
-    *accuracy = NAN;
+    *accuracy = (double)NAN;
     if (train < k || test == 0) return ISO_OK;
     TRY(iso_knn_query(env, s->x, train, s->q, test, a->d, k, s->index, s->distance, err));
     for (int64_t i = 0; i < test; i++) right += vote(s->index + i * k, s->y, k, s->votes) == s->truth[i];
@@ -146,7 +146,7 @@ iso_status iso_knn_accuracy(iso_env *env, const float *x, const int32_t *labels,
     labelled a = {.d = d};
     class_info *classes = NULL;
     fold_space s = {0};
-    *accuracy = NAN;
+    *accuracy = (double)NAN;
     FAIL_IF(n < 0 || n >= INT32_MAX || d < 1 || k < 1 || folds < 2, ISO_EUSAGE,
             "accuracy of neighbours: %lld cells of %lld values, k = %d, %d folds", (long long)n, (long long)d, k, folds);
     TRY(keep_labelled(x, labels, n, &a, &classes, err));
@@ -161,7 +161,7 @@ iso_status iso_knn_accuracy(iso_env *env, const float *x, const int32_t *labels,
     ALLOC(s.votes, a.n_classes, sizeof *s.votes);
     double sum = 0;
     for (int f = 0; f < folds; f++) {
-        double one = NAN;
+        double one = (double)NAN;
         TRY(score_fold(env, &a, f, k, &s, &one, err));
         sum += one;
     }

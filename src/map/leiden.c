@@ -105,7 +105,7 @@ static void destroy(network *g)
 
 static igraph_error_t iterate(iso_env *env, network *g, double resolution)
 {
-    double best = -INFINITY;
+    double best = -(double)INFINITY;
     if (!(g->total > 0)) return IGRAPH_SUCCESS;  /* no edges: each cell by itself, as it stands */
     for (int i = 0; i < MAX_ITERATIONS && !iso_env_interrupted(env); i++) {
         igraph_integer_t n_clusters = 0;
@@ -196,7 +196,7 @@ iso_status iso_best_clusters(iso_env *env, const iso_csr *connectivities, const 
     iso_status st = ISO_OK;
     int32_t *found = NULL;
     int64_t n = connectivities->n_rows;
-    *out = (iso_cluster_score){.ari = NAN, .nmi = NAN};
+    *out = (iso_cluster_score){.ari = (double)NAN, .nmi = (double)NAN};
     ALLOC(found, n, sizeof *found);
     for (size_t r = 0; r < sizeof resolutions / sizeof *resolutions; r++) {
         int32_t n_clusters = 0;
