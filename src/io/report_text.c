@@ -32,7 +32,7 @@ static void write_text(FILE *f, const char *s, ascii_fn *ascii)
     }
 }
 
-static void json_ascii(FILE *f, char c)
+static void js_ascii(FILE *f, char c)
 {
     if (c == '"' || c == '\\') fprintf(f, "\\%c", c);
     else if (c < 32 || c == 127 || strchr("<>&", c)) fprintf(f, "\\u%04x", (unsigned)c);
@@ -45,7 +45,7 @@ static void html_ascii(FILE *f, char c)
     else putc((c < 32 && c != '\n' && c != '\t') || c == 127 ? ' ' : c, f);
 }
 
-void text_json(FILE *f, const char *s) { write_text(f, s, json_ascii); }
+void text_json(FILE *f, const char *s) { write_text(f, s, js_ascii); }
 void text_html(FILE *f, const char *s) { write_text(f, s, html_ascii); }
 
 void text_base64(FILE *f, const unsigned char *b, int64_t n)
@@ -65,27 +65,27 @@ static void before_value(json *j)
     j->comma = true;
 }
 
-void json_key(json *j, const char *key)
+void js_key(json *j, const char *key)
 {
-    json_string(j, key);
+    js_string(j, key);
     putc(':', j->file);
     j->comma = false;
 }
 
-void json_open(json *j, char bracket)
+void js_open(json *j, char bracket)
 {
     before_value(j);
     putc(bracket, j->file);
     j->comma = false;
 }
 
-void json_close(json *j, char bracket)
+void js_close(json *j, char bracket)
 {
     putc(bracket, j->file);
     j->comma = true;
 }
 
-void json_string(json *j, const char *s)
+void js_string(json *j, const char *s)
 {
     before_value(j);
     if (!s) {
@@ -97,7 +97,7 @@ void json_string(json *j, const char *s)
     putc('"', j->file);
 }
 
-void json_number(json *j, double x)
+void js_number(json *j, double x)
 {
     char text[40];
     before_value(j);
@@ -107,13 +107,13 @@ void json_number(json *j, double x)
     fputs(isfinite(x) ? text : "null", j->file);
 }
 
-void json_integer(json *j, int64_t i)
+void js_integer(json *j, int64_t i)
 {
     before_value(j);
     fprintf(j->file, "%lld", (long long)i);
 }
 
-void json_base64(json *j, const unsigned char *bytes, int64_t n)
+void js_base64(json *j, const unsigned char *bytes, int64_t n)
 {
     before_value(j);
     putc('"', j->file);
