@@ -8,7 +8,9 @@ iso_status iso_cmd_embed(iso_env *env, const iso_options *o, const char *command
     iso_status st = ISO_OK;
     iso_scored s = {0};
     float *mu = NULL, *variance = NULL;
+    char *given = NULL;
     const char *path;
+    FAIL_IF(!(given = iso_opt_list_item(o, "inputs", 0)), ISO_EMEMORY, "out of memory");
     TRY(iso_output_path(o, "embedded.h5ad", &path, err));
     TRY(iso_scored_open(env, o, &s, err));
     int64_t n = s.data->x.n_rows, L = s.model->v.c.n_latent;
@@ -17,12 +19,13 @@ iso_status iso_cmd_embed(iso_env *env, const iso_options *o, const char *command
     TRY(iso_evaluate(s.evaluator, NULL, n, 0, 0, 0, &(iso_cell_scores){.mu = mu, .variance = variance}, err));
     const iso_h5ad_array obsm[] = {{"X_isolario", L, mu}, {"X_isolario_var", L, variance}};
     const iso_h5ad_uns uns[] = {{.path = "isolario/command", .text = command_line ? command_line : ""},
-                                {.path = "isolario/model", .text = iso_opt_text(o, "inputs")},
+                                {.path = "isolario/model", .text = given},
                                 {.path = "isolario/version", .text = ISO_VERSION}};
     iso_h5ad_out out = {.obs = &s.data->obs, .obsm = obsm, .n_obsm = s.model->v.c.autoencoder ? 1 : 2, .uns = uns, .n_uns = 3};
     TRY(iso_h5ad_write(env, path, &out, err));
     iso_info(env, "wrote %s: %lld cells, obsm X_isolario", path, (long long)n);
 done:
+    iso_free(given);
     iso_scored_close(&s);
     iso_free(mu);
     iso_free(variance);

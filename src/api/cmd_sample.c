@@ -40,7 +40,9 @@ iso_status iso_cmd_sample(iso_env *env, const iso_options *o, const char *comman
     iso_column columns[ISO_MAX_COVARIATES + 1];
     float *z = NULL;
     int64_t n = iso_opt_int(o, "n_cells");
+    char *given = NULL;
     const char *path;
+    FAIL_IF(!(given = iso_opt_list_item(o, "inputs", 0)), ISO_EMEMORY, "out of memory");
     TRY(iso_output_path(o, "samples.h5ad", &path, err));
     TRY(iso_input_model(env, o, 0, &m, err));
     FAIL_IF(m->v.c.autoencoder, ISO_EUSAGE, "the model is a plain autoencoder: it has no prior to sample from; fit without --autoencoder");
@@ -53,13 +55,14 @@ iso_status iso_cmd_sample(iso_env *env, const iso_options *o, const char *comman
     iso_frame var = {.n_rows = m->n_genes, .index_name = (char *)"_index", .index = m->genes};
     const iso_h5ad_array obsm[] = {{"X_isolario", L, z}};
     const iso_h5ad_uns uns[] = {{.path = "isolario/command", .text = command_line ? command_line : ""},
-                                {.path = "isolario/model", .text = iso_opt_text(o, "inputs")},
+                                {.path = "isolario/model", .text = given},
                                 {.path = "isolario/version", .text = ISO_VERSION}};
     iso_h5ad_out out = {.obs = &obs, .var = &var, .x = &g.x, .extra_obs = columns, .n_extra_obs = n_columns, .obsm = obsm, .n_obsm = 1,
                         .uns = uns, .n_uns = 3};
     TRY(iso_h5ad_write(env, path, &out, err));
     iso_info(env, "wrote %s: %lld generated cells x %lld genes", path, (long long)n, (long long)m->n_genes);
 done:
+    iso_free(given);
     iso_free(z);
     iso_generated_clear(&g);
     iso_frame_clear(&obs);

