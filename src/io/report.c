@@ -77,7 +77,7 @@ static iso_status write_xy(json *j, const page *p, iso_error *err)
     double span = fmax(high[0] - low[0], high[1] - low[1]);       /* one for both: the map keeps its shape */
     ALLOC(bytes, p->n_shown, 4);
     for (int64_t i = 0; i < 2 * p->n_shown; i++) {
-        double v = (double)xy[2 * shown_cell(p, i / 2) + i % 2];
+        double v = xy ? (double)xy[2 * shown_cell(p, i / 2) + i % 2] : (double)NAN;
         put_little_endian(bytes + 2 * i, quantise(v, low[i % 2], span, 65535), 2);
     }
     json_key(j, "xy");
@@ -325,7 +325,7 @@ done:
 static iso_status slot_title(const page *p, iso_error *err)
 {
     (void)err;
-    text_html(p->file, p->r->title ? p->r->title : "Isolario");
+    text_html(p->file, p->r->title && *p->r->title ? p->r->title : "Unnamed data");
     return ISO_OK;
 }
 
