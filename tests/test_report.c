@@ -1,4 +1,4 @@
-/* test_report: what names can do to report.html (nothing), and how writing it fails. How it looks: tests/py/test_report.py. */
+/* test_report: what names can do to report.html (nothing), and how writing it fails. tests/py/test_report.py looks at it. */
 #include "io/report.h"
 #include "io/report_text.h"
 
@@ -49,8 +49,8 @@ static iso_report make(iso_report_color *colors)
     static const char *cells[2] = {bad_name, bad_name};
     static iso_report_fact fact = {bad_name, bad_name, NULL};
     static iso_report_section section = {bad_name, bad_name, &fact, 1, cells, 2, 1};
-    static const double kl[2] = {1.0, NAN};
-    static const iso_report_epoch epoch = {.epoch = 1, .train_elbo = -2.5, .validation_elbo = NAN, .learning_rate = 1e-3};
+    static const double kl[2] = {1.0, (double)NAN};
+    static const iso_report_epoch epoch = {.epoch = 1, .train_elbo = -2.5, .validation_elbo = (double)NAN, .learning_rate = 1e-3};
     colors[0] = (iso_report_color){.name = bad_name, .group = "label", .codes = codes, .categories = (char **)(uintptr_t)categories,
                                    .n_categories = 2};
     colors[1] = (iso_report_color){.name = "Gata1", .group = "gene", .values = values, .unit = bad_name};
@@ -150,14 +150,14 @@ static const char *written(void (*write)(json *))
 
 static void put_numbers(json *j)
 {
-    json_open(j, '[');
-    json_number(j, 1234.5);
-    json_number(j, -0.001);
-    json_number(j, 1e300);
-    json_number(j, INFINITY);
-    json_number(j, NAN);
-    json_integer(j, INT64_MIN);
-    json_close(j, ']');
+    js_open(j, '[');
+    js_number(j, 1234.5);
+    js_number(j, -0.001);
+    js_number(j, 1e300);
+    js_number(j, (double)INFINITY);
+    js_number(j, (double)NAN);
+    js_integer(j, INT64_MIN);
+    js_close(j, ']');
 }
 
 static void numbers_in_any_locale(void **state)
@@ -173,7 +173,7 @@ static void numbers_in_any_locale(void **state)
 static void put_base64(json *j)
 {
     static const char *const words[] = {"", "f", "fo", "foo", "foob", "fooba", "foobar"};     /* RFC 4648, section 10 */
-    for (int i = 0; i < 7; i++) json_base64(j, (const unsigned char *)words[i], (int64_t)strlen(words[i]));
+    for (int i = 0; i < 7; i++) js_base64(j, (const unsigned char *)words[i], (int64_t)strlen(words[i]));
 }
 
 static void base64_of_the_standard(void **state)
@@ -190,7 +190,7 @@ static const char *const utf8[][2] = {
     {"\x80" "a", U "a"}, {"\xE2\x82", U U}, {"\xF0\x9F\xA7", U U U}, {"a\xC3", "a" U}, {"\xC3(", U "("},
 };
 static int utf8_row;
-static void put_utf8(json *j) { json_string(j, utf8[utf8_row][0]); }
+static void put_utf8(json *j) { js_string(j, utf8[utf8_row][0]); }
 
 static void bytes_that_are_not_utf8(void **state)
 {

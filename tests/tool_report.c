@@ -25,7 +25,7 @@ static const char *const hostile[K] = {
     "</script><img src=x onerror=\"document.documentElement.dataset.error='broken out'\">",
     "\"quoted\" & 'single' \\ back\nline",
     "invalid \xff\xfe\xc3( bytes",
-    "megakaryocyte\xe2\x80\x93" "erythroid",
+    "megakaryocyte–erythroid",
     "CD14+ Monocytes",
     "<!--<script>",
     "HSC / MPP",

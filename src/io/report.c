@@ -1,6 +1,6 @@
-/* report.c: report.html, one self-contained file: the page of src/web/ with styles, scripts and data put in at its {{marks}}.
- * Arrays travel as base64 of little-endian numbers. Numbers to colour by are rounded to 8 bits (genes) or 16 bits, places
- * on the map to 16 bits; the largest code of each means missing. */
+/* report.c: report.html, one self-contained file: the page of src/web/ with styles, scripts and data put in at its
+ * {{marks}}. Arrays travel as base64 of little-endian numbers. Numbers to colour by are rounded to 8 bits (genes) or
+ * 16 bits, places on the map to 16 bits; the largest code of each means missing. */
 #include "report.h"
 
 #include "report_text.h"
@@ -41,7 +41,7 @@ static iso_status write_floats(json *j, const float *x, const page *p, int64_t n
         memcpy(&v, &x[p ? shown_cell(p, i) : i], 4);
         put_little_endian(bytes + 4 * i, v, 4);
     }
-    json_base64(j, bytes, 4 * n);
+    js_base64(j, bytes, 4 * n);
 done:
     iso_free(bytes);
     return st;
@@ -50,7 +50,7 @@ done:
 /* Range of the finite x[i * stride]; 0, 0 if there are none. */
 static void find_range(const float *x, int64_t n, int stride, double *low, double *high)
 {
-    *low = INFINITY, *high = -INFINITY;
+    *low = (double)INFINITY, *high = -(double)INFINITY;
     for (int64_t i = 0; i < n; i++) {
         double v = (double)x[i * stride];
         if (!isfinite(v)) continue;
@@ -80,8 +80,8 @@ static iso_status write_xy(json *j, const page *p, iso_error *err)
         double v = xy ? (double)xy[2 * shown_cell(p, i / 2) + i % 2] : (double)NAN;
         put_little_endian(bytes + 2 * i, quantise(v, low[i % 2], span, 65535), 2);
     }
-    json_key(j, "xy");
-    json_base64(j, bytes, 4 * p->n_shown);
+    js_key(j, "xy");
+    js_base64(j, bytes, 4 * p->n_shown);
 done:
     iso_free(bytes);
     return st;
@@ -99,26 +99,27 @@ static iso_status write_codes(json *j, const page *p, const iso_report_color *c,
     ALLOC(bytes, p->n_shown, (size_t)width);
     ALLOC(counts, c->n_categories, sizeof *counts);
     for (int64_t i = 0; i < p->r->n_cells; i++) {
-        FAIL_IF(c->codes[i] >= c->n_categories, ISO_EDATA, "report: cell %lld has category %d of \"%s\", which has %d categories",
-                (long long)i, c->codes[i], c->name, c->n_categories);
+        FAIL_IF(c->codes[i] >= c->n_categories, ISO_EDATA,
+                "report: cell %lld has category %d of \"%s\", which has %d categories", (long long)i, c->codes[i], c->name,
+                c->n_categories);
         if (c->codes[i] >= 0) counts[c->codes[i]]++;
     }
     for (int64_t i = 0; i < p->n_shown; i++) {
         int32_t code = c->codes[shown_cell(p, i)];
         put_little_endian(bytes + width * i, code < 0 ? missing : (uint32_t)code, width);
     }
-    json_key(j, "categories");
-    json_open(j, '[');
-    for (int i = 0; i < c->n_categories; i++) json_string(j, c->categories[i]);
-    json_close(j, ']');
-    json_key(j, "counts");
-    json_open(j, '[');
-    for (int i = 0; i < c->n_categories; i++) json_integer(j, counts[i]);
-    json_close(j, ']');
-    json_key(j, "width");
-    json_integer(j, width);
-    json_key(j, "codes");
-    json_base64(j, bytes, width * p->n_shown);
+    js_key(j, "categories");
+    js_open(j, '[');
+    for (int i = 0; i < c->n_categories; i++) js_string(j, c->categories[i]);
+    js_close(j, ']');
+    js_key(j, "counts");
+    js_open(j, '[');
+    for (int i = 0; i < c->n_categories; i++) js_integer(j, counts[i]);
+    js_close(j, ']');
+    js_key(j, "width");
+    js_integer(j, width);
+    js_key(j, "codes");
+    js_base64(j, bytes, width * p->n_shown);
 done:
     iso_free(bytes);
     iso_free(counts);
@@ -133,18 +134,20 @@ static iso_status write_values(json *j, const page *p, const iso_report_color *c
     double low, high;
     find_range(c->values, p->r->n_cells, 1, &low, &high);
     ALLOC(bytes, p->n_shown, (size_t)width);
-    for (int64_t i = 0; i < p->n_shown; i++)
-        put_little_endian(bytes + width * i, quantise((double)c->values[shown_cell(p, i)], low, high - low, (1u << 8 * width) - 1), width);
-    json_key(j, "unit");
-    json_string(j, c->unit);
-    json_key(j, "low");
-    json_number(j, low);
-    json_key(j, "high");
-    json_number(j, high);
-    json_key(j, "width");
-    json_integer(j, width);
-    json_key(j, "values");
-    json_base64(j, bytes, width * p->n_shown);
+    for (int64_t i = 0; i < p->n_shown; i++) {
+        double v = (double)c->values[shown_cell(p, i)];
+        put_little_endian(bytes + width * i, quantise(v, low, high - low, (1u << 8 * width) - 1), width);
+    }
+    js_key(j, "unit");
+    js_string(j, c->unit);
+    js_key(j, "low");
+    js_number(j, low);
+    js_key(j, "high");
+    js_number(j, high);
+    js_key(j, "width");
+    js_integer(j, width);
+    js_key(j, "values");
+    js_base64(j, bytes, width * p->n_shown);
 done:
     iso_free(bytes);
     return st;
@@ -154,19 +157,19 @@ static iso_status write_map(json *j, const page *p, iso_error *err)
 {
     iso_status st = ISO_OK;
     TRY(write_xy(j, p, err));
-    json_key(j, "colors");
-    json_open(j, '[');
+    js_key(j, "colors");
+    js_open(j, '[');
     for (int i = 0; i < p->r->n_colors; i++) {
         const iso_report_color *c = &p->r->colors[i];
-        json_open(j, '{');
-        json_key(j, "name");
-        json_string(j, c->name);
-        json_key(j, "group");
-        json_string(j, c->group);
+        js_open(j, '{');
+        js_key(j, "name");
+        js_string(j, c->name);
+        js_key(j, "group");
+        js_string(j, c->group);
         TRY(c->codes ? write_codes(j, p, c, err) : write_values(j, p, c, err));
-        json_close(j, '}');
+        js_close(j, '}');
     }
-    json_close(j, ']');
+    js_close(j, ']');
 done:
     return st;
 }
@@ -189,46 +192,46 @@ static const struct { const char *name; size_t offset; } epoch_columns[] = {
 
 static void write_epochs(json *j, const iso_report *r)
 {
-    json_key(j, "epochs");
-    json_open(j, '{');
-    json_key(j, "epoch");
-    json_open(j, '[');
-    for (int i = 0; i < r->n_epochs; i++) json_integer(j, r->epochs[i].epoch);
-    json_close(j, ']');
+    js_key(j, "epochs");
+    js_open(j, '{');
+    js_key(j, "epoch");
+    js_open(j, '[');
+    for (int i = 0; i < r->n_epochs; i++) js_integer(j, r->epochs[i].epoch);
+    js_close(j, ']');
     for (size_t c = 0; c < sizeof epoch_columns / sizeof *epoch_columns; c++) {
-        json_key(j, epoch_columns[c].name);
-        json_open(j, '[');
+        js_key(j, epoch_columns[c].name);
+        js_open(j, '[');
         for (int i = 0; i < r->n_epochs; i++) {
             double v;
             memcpy(&v, (const char *)&r->epochs[i] + epoch_columns[c].offset, sizeof v);
-            json_number(j, v);
+            js_number(j, v);
         }
-        json_close(j, ']');
+        js_close(j, ']');
     }
-    json_close(j, '}');
-    json_key(j, "best_epoch");
-    json_integer(j, r->best_epoch);
+    js_close(j, '}');
+    js_key(j, "best_epoch");
+    js_integer(j, r->best_epoch);
 }
 
 /* NULL: null. */
 static void write_doubles(json *j, const char *key, const double *x, int64_t n)
 {
-    json_key(j, key);
+    js_key(j, key);
     if (!x) {
-        json_string(j, NULL);
+        js_string(j, NULL);
         return;
     }
-    json_open(j, '[');
-    for (int64_t i = 0; i < n; i++) json_number(j, x[i]);
-    json_close(j, ']');
+    js_open(j, '[');
+    for (int64_t i = 0; i < n; i++) js_number(j, x[i]);
+    js_close(j, ']');
 }
 
 static void write_latent(json *j, const iso_report *r)
 {
     write_doubles(j, "kl_per_dim", r->kl_per_dim, r->n_latent);
     write_doubles(j, "var_mu", r->var_mu, r->n_latent);
-    json_key(j, "active_threshold");
-    json_number(j, r->active_threshold);
+    js_key(j, "active_threshold");
+    js_number(j, r->active_threshold);
 }
 
 /* ----------------------------------------------------------------------------------- data picture, sections */
@@ -238,17 +241,17 @@ static iso_status write_data_picture(json *j, const page *p, iso_error *err)
     const iso_report *r = p->r;
     iso_status st = ISO_OK;
     if (r->gene_mean && r->gene_zeros) {
-        json_key(j, "gene_mean");
+        js_key(j, "gene_mean");
         TRY(write_floats(j, r->gene_mean, NULL, r->n_genes, err));
-        json_key(j, "gene_zeros");
+        js_key(j, "gene_zeros");
         TRY(write_floats(j, r->gene_zeros, NULL, r->n_genes, err));
-        json_key(j, "gene_names");
-        json_open(j, '[');
-        for (int64_t i = 0; r->gene_names && i < r->n_genes; i++) json_string(j, r->gene_names[i]);
-        json_close(j, ']');
+        js_key(j, "gene_names");
+        js_open(j, '[');
+        for (int64_t i = 0; r->gene_names && i < r->n_genes; i++) js_string(j, r->gene_names[i]);
+        js_close(j, ']');
     }
     if (r->cell_total) {
-        json_key(j, "cell_total");
+        js_key(j, "cell_total");
         TRY(write_floats(j, r->cell_total, p, p->n_shown, err));
     }
 done:
@@ -257,30 +260,30 @@ done:
 
 static void write_section(json *j, const iso_report_section *s)
 {
-    json_open(j, '{');
-    json_key(j, "title");
-    json_string(j, s->title);
-    json_key(j, "text");
-    json_string(j, s->text);
-    json_key(j, "facts");
-    json_open(j, '[');
+    js_open(j, '{');
+    js_key(j, "title");
+    js_string(j, s->title);
+    js_key(j, "text");
+    js_string(j, s->text);
+    js_key(j, "facts");
+    js_open(j, '[');
     for (int i = 0; i < s->n_facts; i++) {
-        json_open(j, '[');
-        json_string(j, s->facts[i].key);
-        json_string(j, s->facts[i].value);
-        json_string(j, s->facts[i].note);
-        json_close(j, ']');
+        js_open(j, '[');
+        js_string(j, s->facts[i].key);
+        js_string(j, s->facts[i].value);
+        js_string(j, s->facts[i].note);
+        js_close(j, ']');
     }
-    json_close(j, ']');
-    json_key(j, "rows");
-    json_open(j, '[');
+    js_close(j, ']');
+    js_key(j, "rows");
+    js_open(j, '[');
     for (int i = 0; s->n_columns > 0 && i < s->n_rows; i++) {
-        json_open(j, '[');
-        for (int k = 0; k < s->n_columns; k++) json_string(j, s->cells[(int64_t)i * s->n_columns + k]);
-        json_close(j, ']');
+        js_open(j, '[');
+        for (int k = 0; k < s->n_columns; k++) js_string(j, s->cells[(int64_t)i * s->n_columns + k]);
+        js_close(j, ']');
     }
-    json_close(j, ']');
-    json_close(j, '}');
+    js_close(j, ']');
+    js_close(j, '}');
 }
 
 static void write_words(json *j, const iso_report *r)
@@ -290,8 +293,8 @@ static void write_words(json *j, const iso_report *r)
         {"cure", r->cure},       {"command", r->command}, {"version", r->version},
     };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        json_key(j, words[i].key);
-        json_string(j, words[i].value);
+        js_key(j, words[i].key);
+        js_string(j, words[i].value);
     }
 }
 
@@ -301,23 +304,23 @@ static iso_status slot_data(const page *p, iso_error *err)
 {
     json j = {p->file, false};
     iso_status st = ISO_OK;
-    json_open(&j, '{');
+    js_open(&j, '{');
     write_words(&j, p->r);
-    json_key(&j, "n_cells");
-    json_integer(&j, p->r->n_cells);
-    json_key(&j, "n_shown");
-    json_integer(&j, p->n_shown);
-    json_key(&j, "n_genes");
-    json_integer(&j, p->r->n_genes);
+    js_key(&j, "n_cells");
+    js_integer(&j, p->r->n_cells);
+    js_key(&j, "n_shown");
+    js_integer(&j, p->n_shown);
+    js_key(&j, "n_genes");
+    js_integer(&j, p->r->n_genes);
     TRY(write_map(&j, p, err));
     write_epochs(&j, p->r);
     write_latent(&j, p->r);
     TRY(write_data_picture(&j, p, err));
-    json_key(&j, "sections");
-    json_open(&j, '[');
+    js_key(&j, "sections");
+    js_open(&j, '[');
     for (int i = 0; i < p->r->n_sections; i++) write_section(&j, &p->r->sections[i]);
-    json_close(&j, ']');
-    json_close(&j, '}');
+    js_close(&j, ']');
+    js_close(&j, '}');
 done:
     return st;
 }

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Bytes of the UTF-8 character at s; 0 if there is none (a stray byte, too long a form, a surrogate, above U+10FFFF). */
+/* Bytes of the UTF-8 character at s; 0 if there is none (a stray byte, too long a form, a surrogate, past U+10FFFF). */
 static int utf8_length(const char *s)
 {
     const unsigned char *b = (const unsigned char *)s;
@@ -32,7 +32,7 @@ static void write_text(FILE *f, const char *s, ascii_fn *ascii)
     }
 }
 
-static void json_ascii(FILE *f, char c)
+static void js_ascii(FILE *f, char c)
 {
     if (c == '"' || c == '\\') fprintf(f, "\\%c", c);
     else if (c < 32 || c == 127 || strchr("<>&", c)) fprintf(f, "\\u%04x", (unsigned)c);
@@ -45,7 +45,7 @@ static void html_ascii(FILE *f, char c)
     else putc((c < 32 && c != '\n' && c != '\t') || c == 127 ? ' ' : c, f);
 }
 
-void text_json(FILE *f, const char *s) { write_text(f, s, json_ascii); }
+void text_json(FILE *f, const char *s) { write_text(f, s, js_ascii); }
 void text_html(FILE *f, const char *s) { write_text(f, s, html_ascii); }
 
 void text_base64(FILE *f, const unsigned char *b, int64_t n)
@@ -54,7 +54,9 @@ void text_base64(FILE *f, const unsigned char *b, int64_t n)
     for (int64_t i = 0; i < n; i += 3) {
         int left = n - i < 3 ? (int)(n - i) : 3;
         unsigned v = (unsigned)b[i] << 16 | (left > 1 ? (unsigned)b[i + 1] << 8 : 0) | (left > 2 ? b[i + 2] : 0u);
-        char out[4] = {digits[v >> 18], digits[v >> 12 & 63], left > 1 ? digits[v >> 6 & 63] : '=', left > 2 ? digits[v & 63] : '='};
+        char out[4] = {digits[v >> 18], digits[v >> 12 & 63], '=', '='};
+        if (left > 1) out[2] = digits[v >> 6 & 63];
+        if (left > 2) out[3] = digits[v & 63];
         fwrite(out, 1, 4, f);
     }
 }
@@ -65,27 +67,27 @@ static void before_value(json *j)
     j->comma = true;
 }
 
-void json_key(json *j, const char *key)
+void js_key(json *j, const char *key)
 {
-    json_string(j, key);
+    js_string(j, key);
     putc(':', j->file);
     j->comma = false;
 }
 
-void json_open(json *j, char bracket)
+void js_open(json *j, char bracket)
 {
     before_value(j);
     putc(bracket, j->file);
     j->comma = false;
 }
 
-void json_close(json *j, char bracket)
+void js_close(json *j, char bracket)
 {
     putc(bracket, j->file);
     j->comma = true;
 }
 
-void json_string(json *j, const char *s)
+void js_string(json *j, const char *s)
 {
     before_value(j);
     if (!s) {
@@ -97,7 +99,7 @@ void json_string(json *j, const char *s)
     putc('"', j->file);
 }
 
-void json_number(json *j, double x)
+void js_number(json *j, double x)
 {
     char text[40];
     before_value(j);
@@ -107,13 +109,13 @@ void json_number(json *j, double x)
     fputs(isfinite(x) ? text : "null", j->file);
 }
 
-void json_integer(json *j, int64_t i)
+void js_integer(json *j, int64_t i)
 {
     before_value(j);
     fprintf(j->file, "%lld", (long long)i);
 }
 
-void json_base64(json *j, const unsigned char *bytes, int64_t n)
+void js_base64(json *j, const unsigned char *bytes, int64_t n)
 {
     before_value(j);
     putc('"', j->file);

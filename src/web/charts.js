@@ -173,7 +173,7 @@ function lineChart(parent, title, data, words, series) {
       const i = xs.reduce((best, e, k) => (Math.abs(e - at) < Math.abs(xs[best] - at) ? k : best), 0);
       cursor.setAttribute("d", `M${x(xs[i])} ${box.top}V${box.bottom}`);
       cursor.setAttribute("visibility", "visible");
-      return [[`epoch ${xs[i]}`, ...series.map((s) => `${s.name}: ${number(s.y[i])}`)], x(xs[i])];
+      return [[`epoch ${xs[i]}`, ...series.filter((s) => s.y[i] !== null).map((s) => `${s.name}: ${number(s.y[i])}`)], x(xs[i])];
     });
   })];
 }
