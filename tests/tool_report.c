@@ -1,12 +1,13 @@
 /* tool_report: report.html from made-up arrays, for tests/py/test_report.py.
- *   tool_report OUT [cells | autoencoder | empty | collapsed]
- * cells: 3,000 cells in 12 clusters on 4 islands, counts that are negative binomial in their means, hostile names, NaN. */
+ *   tool_report OUT [cells | autoencoder | empty | collapsed [N]]
+ * cells: N (3,000) cells in 12 clusters on 4 islands, counts that are negative binomial in their means, hostile names, NaN. */
 #include "io/report.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define N 3000
+#define MOST 200000
 #define K 12
 #define GENES 4000
 #define EPOCHS 180
@@ -24,7 +25,7 @@ static const char *const hostile[K] = {
     "</script><img src=x onerror=\"document.documentElement.dataset.error='broken out'\">",
     "\"quoted\" & 'single' \\ back\nline",
     "invalid \xff\xfe\xc3( bytes",
-    "megakaryocyte\xe2\x80\x93" "erythroid",
+    "megakaryocyte–erythroid",
     "CD14+ Monocytes",
     "<!--<script>",
     "HSC / MPP",
@@ -35,8 +36,8 @@ static const char *const hostile[K] = {
     "NK",
 };
 
-static float xy[2 * N], gata1[N], stripes[N], total[N];
-static int32_t cluster[N], label[N], batch[N];
+static float xy[2 * MOST], gata1[MOST], total[MOST];
+static int32_t cluster[MOST], label[MOST], batch[MOST];
 static char *cluster_names[K], number_names[K][4], *batch_names[] = {"donor 1", "donor 2", "donor 3"};
 static float gene_mean[GENES], gene_zeros[GENES];
 static char gene_text[GENES][16];
@@ -44,10 +45,10 @@ static const char *gene_names[GENES];
 static iso_report_epoch epochs[EPOCHS];
 static double kl[L], var_mu[L];
 
-static void make_cells(void)
+static void make_cells(int n)
 {
     static const double island[4][2] = {{0, 0}, {9, 2}, {3, 9}, {11, 10}};
-    for (int i = 0; i < N; i++) {
+    for (int i = 0; i < n; i++) {
         int k = (int)(K * pow(uniform(), 1.4));
         double bend = normal() * 0.7, turn = 6.28 * (k % 3) / 3 + k / 4, x = 1.7 * cos(turn), y = 1.7 * sin(turn);
         xy[2 * i] = (float)(island[k / 3][0] + x + 0.5 * normal() + 0.5 * bend);
@@ -57,7 +58,6 @@ static void make_cells(void)
         batch[i] = (int)(3 * uniform());
         gata1[i] = uniform() < 0.04 ? NAN : k < 4 ? (float)fmax(0, 1.6 + 0.8 * normal()) : (float)fmax(0, normal() - 1.0);
         total[i] = (float)floor(exp(8.2 + 0.5 * normal()));
-        stripes[i] = total[i];
     }
     xy[6] = NAN;                                     /* a cell without a place */
     for (int k = 0; k < K; k++) {
@@ -119,8 +119,9 @@ int main(int argc, char **argv)
 {
     const char *kind = argc > 2 ? argv[2] : "cells";
     bool empty = !strcmp(kind, "empty"), autoencoder = !strcmp(kind, "autoencoder"), collapsed = !strcmp(kind, "collapsed");
-    if (argc < 2) return 1;
-    make_cells();
+    int n = argc > 3 ? atoi(argv[3]) : 3000;
+    if (argc < 2 || n < 4 || n > MOST) return 1;
+    make_cells(n);
     make_genes();
     make_training(!collapsed);
     const iso_report_color colors[] = {
@@ -129,7 +130,7 @@ int main(int argc, char **argv)
         {.name = "donor", .group = "batch", .codes = batch, .categories = batch_names, .n_categories = 3},
         {.name = "Gata1", .group = "gene", .values = gata1, .unit = "log1p CP10k"},
         {.name = "</title><svg onload=x>", .group = "gene", .values = gata1, .unit = NULL},
-        {.name = "counts per cell", .group = "quality", .values = stripes, .unit = "counts"},
+        {.name = "counts per cell", .group = "quality", .values = total, .unit = "counts"},
     };
     const iso_report_section sections[] = {
         {.title = "The run", .text = "What went in, and how it was treated.", .facts = facts, .n_facts = 5},
@@ -137,7 +138,7 @@ int main(int argc, char **argv)
          .cells = comparison, .n_rows = 5, .n_columns = 4},
     };
     iso_report r = {
-        .title = empty ? "" : "paul15 <cells> & \"more\".h5ad", .n_cells = N, .xy = xy, .colors = colors, .n_colors = 6,
+        .title = empty ? "" : "paul15 <cells> & \"more\".h5ad", .n_cells = n, .xy = xy, .colors = colors, .n_colors = 6,
         .epochs = epochs, .n_epochs = EPOCHS, .best_epoch = 145, .n_latent = L, .kl_per_dim = autoencoder ? NULL : kl, .var_mu = var_mu,
         .active_threshold = 0.01, .verdict = collapsed ? "collapsed" : "partly collapsed",
         .verdict_text = "15 of 20 latent dimensions carry information; the cells still fall into clear groups, and training and "

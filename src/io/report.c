@@ -1,6 +1,6 @@
-/* report.c: report.html, one self-contained file: the page of src/web/ with styles, scripts and data put in at its {{marks}}.
- * Arrays travel as base64 of little-endian numbers. Numbers to colour by are rounded to 8 bits (genes) or 16 bits, places
- * on the map to 16 bits; the largest code of each means missing. */
+/* report.c: report.html, one self-contained file: the page of src/web/ with styles, scripts and data put in at its
+ * {{marks}}. Arrays travel as base64 of little-endian numbers. Numbers to colour by are rounded to 8 bits (genes) or
+ * 16 bits, places on the map to 16 bits; the largest code of each means missing. */
 #include "report.h"
 
 #include "report_text.h"
@@ -50,7 +50,7 @@ done:
 /* Range of the finite x[i * stride]; 0, 0 if there are none. */
 static void find_range(const float *x, int64_t n, int stride, double *low, double *high)
 {
-    *low = INFINITY, *high = -INFINITY;
+    *low = (double)INFINITY, *high = -(double)INFINITY;
     for (int64_t i = 0; i < n; i++) {
         double v = (double)x[i * stride];
         if (!isfinite(v)) continue;
@@ -77,7 +77,7 @@ static iso_status write_xy(json *j, const page *p, iso_error *err)
     double span = fmax(high[0] - low[0], high[1] - low[1]);       /* one for both: the map keeps its shape */
     ALLOC(bytes, p->n_shown, 4);
     for (int64_t i = 0; i < 2 * p->n_shown; i++) {
-        double v = (double)xy[2 * shown_cell(p, i / 2) + i % 2];
+        double v = xy ? (double)xy[2 * shown_cell(p, i / 2) + i % 2] : (double)NAN;
         put_little_endian(bytes + 2 * i, quantise(v, low[i % 2], span, 65535), 2);
     }
     js_key(j, "xy");
@@ -99,8 +99,9 @@ static iso_status write_codes(json *j, const page *p, const iso_report_color *c,
     ALLOC(bytes, p->n_shown, (size_t)width);
     ALLOC(counts, c->n_categories, sizeof *counts);
     for (int64_t i = 0; i < p->r->n_cells; i++) {
-        FAIL_IF(c->codes[i] >= c->n_categories, ISO_EDATA, "report: cell %lld has category %d of \"%s\", which has %d categories",
-                (long long)i, c->codes[i], c->name, c->n_categories);
+        FAIL_IF(c->codes[i] >= c->n_categories, ISO_EDATA,
+                "report: cell %lld has category %d of \"%s\", which has %d categories", (long long)i, c->codes[i], c->name,
+                c->n_categories);
         if (c->codes[i] >= 0) counts[c->codes[i]]++;
     }
     for (int64_t i = 0; i < p->n_shown; i++) {
@@ -133,8 +134,10 @@ static iso_status write_values(json *j, const page *p, const iso_report_color *c
     double low, high;
     find_range(c->values, p->r->n_cells, 1, &low, &high);
     ALLOC(bytes, p->n_shown, (size_t)width);
-    for (int64_t i = 0; i < p->n_shown; i++)
-        put_little_endian(bytes + width * i, quantise((double)c->values[shown_cell(p, i)], low, high - low, (1u << 8 * width) - 1), width);
+    for (int64_t i = 0; i < p->n_shown; i++) {
+        double v = (double)c->values[shown_cell(p, i)];
+        put_little_endian(bytes + width * i, quantise(v, low, high - low, (1u << 8 * width) - 1), width);
+    }
     js_key(j, "unit");
     js_string(j, c->unit);
     js_key(j, "low");
@@ -325,7 +328,7 @@ done:
 static iso_status slot_title(const page *p, iso_error *err)
 {
     (void)err;
-    text_html(p->file, p->r->title ? p->r->title : "Isolario");
+    text_html(p->file, p->r->title && *p->r->title ? p->r->title : "Unnamed data");
     return ISO_OK;
 }
 

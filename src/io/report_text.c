@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Bytes of the UTF-8 character at s; 0 if there is none (a stray byte, too long a form, a surrogate, above U+10FFFF). */
+/* Bytes of the UTF-8 character at s; 0 if there is none (a stray byte, too long a form, a surrogate, past U+10FFFF). */
 static int utf8_length(const char *s)
 {
     const unsigned char *b = (const unsigned char *)s;
@@ -54,7 +54,9 @@ void text_base64(FILE *f, const unsigned char *b, int64_t n)
     for (int64_t i = 0; i < n; i += 3) {
         int left = n - i < 3 ? (int)(n - i) : 3;
         unsigned v = (unsigned)b[i] << 16 | (left > 1 ? (unsigned)b[i + 1] << 8 : 0) | (left > 2 ? b[i + 2] : 0u);
-        char out[4] = {digits[v >> 18], digits[v >> 12 & 63], left > 1 ? digits[v >> 6 & 63] : '=', left > 2 ? digits[v & 63] : '='};
+        char out[4] = {digits[v >> 18], digits[v >> 12 & 63], '=', '='};
+        if (left > 1) out[2] = digits[v >> 6 & 63];
+        if (left > 2) out[3] = digits[v & 63];
         fwrite(out, 1, 4, f);
     }
 }

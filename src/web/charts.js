@@ -12,9 +12,9 @@ function svg(tag, attributes, ...children) {
 
 /* ------------------------------------------------------------------------------------------------- scales */
 
-/* Round steps (1, 2, 5 times a power of ten) that part low..high into about n. */
+/* Round steps (1, 2, 5 times a power of ten) that part low..high into n to 2 n. */
 function roundTicks(low, high, n) {
-  const rough = (high - low) / n;
+  const rough = (high - low) / n / 2;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough);
   const ticks = [];
@@ -25,9 +25,13 @@ function roundTicks(low, high, n) {
 function powerTicks(low, high, n) {
   const first = Math.ceil(Math.log10(low) - 1e-9);
   const last = Math.floor(Math.log10(high) + 1e-9);
-  if (last - first < 1) return roundTicks(low, high, n).filter((t) => t > 0);
-  const step = Math.ceil((last - first) / n);
+  if (last - first < 0) return roundTicks(low, high, n / 2).filter((t) => t > 0);
   const ticks = [];
+  if (last - first < n / 2) {
+    for (let p = first - 1; p <= last; p++) ticks.push(...[1, 2, 5].map((m) => m * 10 ** p));
+    return ticks.filter((t) => t >= low && t <= high);
+  }
+  const step = Math.ceil((last - first) / n);
   for (let p = first; p <= last; p += step) ticks.push(10 ** p);
   return ticks;
 }
@@ -99,15 +103,15 @@ class Chart {
 
 /* Axes with ticks; y2 and its label may be left out. Lines of the grid belong to y. */
 function drawAxes(g, box, x, y, words, y2) {
-  for (const t of y.ticks(4)) {
+  for (const t of y.ticks(3)) {
     g.append(svg("path", { class: "grid", d: `M${box.left} ${y(t)}H${box.right}` }));
     g.append(svg("text", { x: box.left - 7, y: y(t) + 4, "text-anchor": "end" }, number(t)));
   }
-  for (const t of x.ticks(Math.max(3, Math.floor((box.right - box.left) / 70)))) {
+  for (const t of x.ticks(Math.max(2, Math.floor((box.right - box.left) / 110)))) {
     g.append(svg("path", { class: "axis", d: `M${x(t)} ${box.bottom}v4` }));
     g.append(svg("text", { x: x(t), y: box.bottom + 17, "text-anchor": "middle" }, number(t)));
   }
-  if (y2) for (const t of y2.ticks(4)) g.append(svg("text", { x: box.right + 7, y: y2(t) + 4, class: "rust" }, number(t)));
+  if (y2) for (const t of y2.ticks(3)) g.append(svg("text", { x: box.right + 7, y: y2(t) + 4, class: "rust" }, number(t)));
   g.append(svg("path", { class: "axis", d: `M${box.left} ${box.bottom}H${box.right}` }));
   g.append(svg("text", { x: (box.left + box.right) / 2, y: box.bottom + 35, "text-anchor": "middle" }, words.x));
   g.append(svg("text", { x: 0, y: 11, class: words.y2 ? "blue" : "" }, words.y));
@@ -144,7 +148,7 @@ function lineChart(parent, title, data, words, series) {
   const right = series.filter((s) => s.right);
   const clip = `clip${clips++}`;
   return [new Chart(parent, title, { label, key: series.map((s) => keyLine(s.name, s.style)) }, (g, width, chart) => {
-    const box = { left: 52, right: width - (right.length ? 52 : 10), top: 26, bottom: HEIGHT - 42 };
+    const box = { left: 52, right: width - (right.length ? 52 : 10), top: 30, bottom: HEIGHT - 42 };
     const x = scale(xs[0], xs[xs.length - 1], box.left, box.right);
     const fit = (some) => {
       const [low, high] = range(some.flatMap((s) => s.y));
@@ -160,9 +164,8 @@ function lineChart(parent, title, data, words, series) {
     }
     if (data.best_epoch >= xs[0] && data.best_epoch <= xs[xs.length - 1]) {
       const at = x(data.best_epoch);
-      const before = at > (box.left + box.right) / 2;
-      g.append(svg("path", { class: "mark", d: `M${at} ${box.top}V${box.bottom}` }));
-      g.append(svg("text", { x: at + (before ? -5 : 5), y: box.top + 10, "text-anchor": before ? "end" : "start" }, `best: ${data.best_epoch}`));
+      g.append(svg("path", { class: "best", d: `M${at} ${box.top}V${box.bottom}` }));
+      g.append(svg("text", { x: Math.min(at, box.right - 28), y: box.top - 3, "text-anchor": "middle" }, `best: ${data.best_epoch}`));
     }
     const cursor = g.appendChild(svg("path", { class: "cursor", visibility: "hidden" }));
     chart.hover((px) => {
@@ -170,7 +173,7 @@ function lineChart(parent, title, data, words, series) {
       const i = xs.reduce((best, e, k) => (Math.abs(e - at) < Math.abs(xs[best] - at) ? k : best), 0);
       cursor.setAttribute("d", `M${x(xs[i])} ${box.top}V${box.bottom}`);
       cursor.setAttribute("visibility", "visible");
-      return [[`epoch ${xs[i]}`, ...series.map((s) => `${s.name}: ${number(s.y[i])}`)], x(xs[i])];
+      return [[`epoch ${xs[i]}`, ...series.filter((s) => s.y[i] !== null).map((s) => `${s.name}: ${number(s.y[i])}`)], x(xs[i])];
     });
   })];
 }
@@ -205,16 +208,18 @@ function trainingCharts(data) {
 
 /* Bars by dimension, the greatest first. Inactive ones are hatched, so that colour is not needed to tell them. */
 function barChart(parent, title, words, values, order, active, log, threshold) {
-  const chart = new Chart(parent, title, { wide: order.length > 30, label: `${title}: ` + order.map((d) => `dimension ${d + 1} ${number(values[d])}`).join(", ") }, (g, width) => {
-    const box = { left: 52, right: width - 8, top: 26, bottom: HEIGHT - 42 };
+  const key = [make("span", {}, "solid: active"), make("span", {}, "hatched: inactive"), ...(threshold > 0 ? [keyLine(`active above ${number(threshold)}`, "rust dash")] : [])];
+  const label = `${title}: ` + order.map((d) => `dimension ${d + 1} ${number(values[d])}`).join(", ");
+  return new Chart(parent, title, { wide: order.length > 30, label, key }, (g, width) => {
+    const box = { left: 52, right: width - 8, top: 30, bottom: HEIGHT - 42 };
     const positive = values.filter((v) => v > 0);
     const high = Math.max(...values.filter(Number.isFinite), threshold || 0) * (log ? 1.6 : 1.06) || 1;
-    const low = log ? Math.max(1e-8, Math.min(threshold, ...positive) / 2) : Math.min(0, ...values);
+    const low = log ? Math.max(1e-8, Math.min(high, ...positive, ...(threshold > 0 ? [threshold] : [])) / 2) : 0;
     const y = scale(low, high, box.bottom, box.top, log);
     const step = (box.right - box.left) / order.length;
     const x = () => 0;
     x.ticks = () => [];
-    g.append(svg("defs", {}, svg("pattern", { id: "hatch", width: 5, height: 5, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
+    if (!byId("hatch")) g.append(svg("defs", {}, svg("pattern", { id: "hatch", width: 5, height: 5, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
       svg("path", { class: "axis", d: "M0 0V5" }))));
     drawAxes(g, box, x, y, { x: "latent dimension", y: words });
     const every = Math.ceil(22 / step);
@@ -225,11 +230,8 @@ function barChart(parent, title, words, values, order, active, log, threshold) {
         svg("title", {}, `dimension ${d + 1}: ${number(values[d])}${active[d] ? "" : ", inactive"}`)));
       if (k % every === 0) g.append(svg("text", { x: left + step * 0.36, y: box.bottom + 17, "text-anchor": "middle" }, String(d + 1)));
     });
-    if (!threshold) return;
-    g.append(svg("path", { class: "line rust dash", d: `M${box.left} ${y(threshold)}H${box.right}` }));
-    g.append(svg("text", { class: "rust", x: box.right, y: y(threshold) - 5, "text-anchor": "end" }, `active above ${number(threshold)}`));
+    if (threshold > 0) g.append(svg("path", { class: "line rust dash", d: `M${box.left} ${y(threshold)}H${box.right}` }));
   });
-  return chart;
 }
 
 function latentCharts(data) {
@@ -242,8 +244,7 @@ function latentCharts(data) {
   const order = sizes.map((_, d) => d).sort((a, b) => (sizes[b] || 0) - (sizes[a] || 0));
   const nActive = active.filter(Boolean).length;
   document.querySelector(".verdict-text").textContent =
-    `${nActive} of ${count(n, "dimension")} ${nActive === 1 ? "is" : "are"} active` + (nActive < n ? "; the hatched ones are not used." : ".") +
-    (data.verdict_text ? " " + data.verdict_text : "");
+    `${nActive} of ${count(n, "dimension")} ${nActive === 1 ? "is" : "are"} active` + (nActive < n ? "; the hatched ones hold nothing of the cells." : ".");
   const charts = [];
   if (data.kl_per_dim) charts.push(barChart(parent, "KL divergence by dimension", "nats", data.kl_per_dim.map((v) => v ?? NaN), order, active));
   if (data.var_mu) charts.push(barChart(parent, "Variance of the posterior means", "variance over cells (log)", data.var_mu.map((v) => v ?? NaN), order, active, true, data.active_threshold));
@@ -260,7 +261,7 @@ function zerosChart(parent, data) {
   if (!shown.length) return [];
   const label = `Mean count and fraction of zeros of ${count(shown.length, "gene")}, with the curve of Poisson counts`;
   return [new Chart(parent, "Zeros against mean, by gene", { label, key: [keyLine("genes", "blue dots"), keyLine("Poisson, exp(−mean)", "rust")] }, (g, width, chart) => {
-    const box = { left: 52, right: width - 10, top: 26, bottom: HEIGHT - 42 };
+    const box = { left: 52, right: width - 10, top: 30, bottom: HEIGHT - 42 };
     let [low, high] = [Infinity, 0];
     for (const i of shown) [low, high] = [Math.min(low, mean[i]), Math.max(high, mean[i])];
     const x = scale(low / 1.2, high * 1.2, box.left + 4, box.right, true);
@@ -305,7 +306,7 @@ function totalsChart(parent, data) {
   const median = quantile(totals, 0.5);
   const label = `Counts per cell from ${number(low)} to ${number(high)}, median ${number(median)}`;
   return [new Chart(parent, "Counts per cell", { label, key: [make("span", {}, label.slice(16))] }, (g, width, chart) => {
-    const box = { left: 52, right: width - 10, top: 26, bottom: HEIGHT - 42 };
+    const box = { left: 52, right: width - 10, top: 30, bottom: HEIGHT - 42 };
     const x = scale(low / 1.05, high * 1.05, box.left, box.right, true);
     const y = scale(0, Math.max(...bins) * 1.06, box.bottom, box.top);
     drawAxes(g, box, x, y, { x: "counts per cell", y: data.n_shown < data.n_cells ? `cells, of ${whole.format(data.n_shown)} drawn` : "cells" });
@@ -315,7 +316,7 @@ function totalsChart(parent, data) {
       g.append(svg("rect", { class: "bar", x: a + 0.5, y: y(size), width: Math.max(0.5, b - a - 1), height: box.bottom - y(size) },
         svg("title", {}, `${count(size, "cell")} with ${number(edge(k))} to ${number(edge(k + 1))} counts`)));
     });
-    g.append(svg("path", { class: "mark", d: `M${x(median)} ${box.top}V${box.bottom}` }));
+    g.append(svg("path", { class: "best", d: `M${x(median)} ${box.top}V${box.bottom}` }));
     g.append(svg("text", { x: x(median) + 5, y: box.top + 2 }, `median ${number(median)}`));
   })];
 }

@@ -29,8 +29,9 @@ function count(n, one, many) {
 /* Four digits are enough for the eye. */
 function number(x) {
   if (x === null || !Number.isFinite(x)) return "–";
+  if (x === 0) return "0";
   const size = Math.abs(x);
-  if (size !== 0 && (size < 1e-3 || size >= 1e7)) return x.toExponential(1).replace("e+", "e").replace("-", "−");
+  if (size < 1e-3 || size >= 1e7) return x.toExponential(1).replace(".0", "").replace("e+", "e").replaceAll("-", "−");
   const digits = size >= 100 ? (size >= 1000 ? 0 : 1) : size >= 10 ? 2 : 3;
   return x.toLocaleString("en", { maximumFractionDigits: digits }).replace("-", "−");
 }
