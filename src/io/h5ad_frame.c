@@ -77,16 +77,18 @@ done:
     return st;
 }
 
-/* Shortest text that reads back as the same double, with ".0" for whole numbers as Python writes them. */
+/* As Python writes it: the shortest text that reads back as the same double, ".0" after whole numbers, an exponent
+ * only below 1e-4 and from 1e16. */
 static char *real_text(double v)
 {
     char s[40] = "";
+    int digits = 0;
     if (isnan(v)) return iso_strdup("nan");
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(s, sizeof s, "%.*g", digits, v);
-        if (strtod(s, NULL) == v) break;
-    }
-    return iso_sprintf("%s%s", s, strpbrk(s, ".en") ? "" : ".0");
+    if (isinf(v)) return iso_strdup(v > 0 ? "inf" : "-inf");
+    do snprintf(s, sizeof s, "%.*e", digits++, v); while (digits < 17 && strtod(s, NULL) != v);
+    int exponent = atoi(strchr(s, 'e') + 1), decimals = digits - 1 - exponent;
+    if (exponent < -4 || exponent >= 16) return iso_strdup(s);
+    return iso_sprintf("%.*f", decimals > 1 ? decimals : 1, v);
 }
 
 /* Row i as text; NULL: no memory. */
