@@ -80,7 +80,8 @@ typedef struct iso_h5ad_array { const char *name; int64_t cols; const float *val
 typedef struct iso_h5ad_sparse { const char *name; const iso_csr *m; } iso_h5ad_sparse;
 typedef struct iso_h5ad_uns { const char *path; /* "isolario/verdict" */ const char *text; /* or NULL */
                               const double *reals; int64_t n_reals; /* n_reals = -1: scalar at reals[0] */
-                              const char *const *strings; int64_t n_strings; } iso_h5ad_uns;
+                              const char *const *strings; int64_t n_strings;
+                              const int64_t *ints; int64_t n_ints;   /* n_ints = -1: scalar at ints[0] */ } iso_h5ad_uns;
 typedef struct iso_h5ad_out {
     const iso_frame *obs, *var;               /* var NULL: no genes (0 columns) */
     const iso_csr *x;                         /* NULL: no X */

@@ -11,12 +11,16 @@
 
 #include <hdf5.h>
 
+/* Where a file that is being written goes, and the first error (an errno) of doing so; see h5_sink.c. */
+typedef struct h5_sink { int fd, error; } h5_sink;
+
 typedef struct h5_file {
     iso_env *env;                /* for interrupts and warnings; NULL when only looking */
     const char *path;            /* lent, for messages */
     hid_t id;
     hid_t lapl;                  /* link access that refuses external links */
     int64_t bytes;               /* size of the file */
+    h5_sink *sink;               /* NULL in files that are read */
     bool silenced;
     H5E_auto2_t print;           /* HDF5's error printing as it was */
     void *print_arg;
