@@ -49,11 +49,12 @@ iso_status iso_run_write_h5ad(iso_env *env, const iso_run *r, iso_error *err)
         {.name = (char *)"isolario_split", .kind = ISO_COL_CATEGORY, .codes = split, .categories = (char **)split_names, .n_categories = 3}};
     const iso_h5ad_array obsm[] = {{"X_isolario", L, r->mu}, {"X_umap", 2, r->atlas.xy}, {"X_isolario_var", L, r->variance}};
     const iso_h5ad_sparse obsp[] = {{"connectivities", &r->atlas.connectivities}, {"distances", &r->atlas.distances}};
-    double neighbors = (double)iso_opt_int(r->options, "n_neighbors"), resolution = iso_opt_real(r->options, "resolution");
+    int64_t neighbors = iso_opt_int(r->options, "n_neighbors");
+    double resolution = iso_opt_real(r->options, "resolution");
     double min_dist = iso_opt_real(r->options, "min_dist");
     const iso_h5ad_uns uns[] = {
         TEXT("neighbors/connectivities_key", "connectivities"), TEXT("neighbors/distances_key", "distances"),
-        SCALAR("neighbors/params/n_neighbors", neighbors), TEXT("neighbors/params/method", "umap"),
+        {.path = "neighbors/params/n_neighbors", .ints = &neighbors, .n_ints = -1}, TEXT("neighbors/params/method", "umap"),
         TEXT("neighbors/params/metric", "euclidean"), TEXT("neighbors/params/use_rep", "X_isolario"),
         SCALAR("leiden/params/resolution", resolution), SCALAR("umap/params/min_dist", min_dist),
         TEXT("isolario/version", ISO_VERSION), TEXT("isolario/command", s->command), TEXT("isolario/input", s->input),
