@@ -61,7 +61,7 @@ static void defaults_hold_until_set(void **state)
 {
     iso_options *o = *state;
     assert_int_equal(iso_opt_int(o, "n_latent"), 10);
-    assert_true(iso_opt_real(o, "learning_rate") == 0.004);
+    assert_true(iso_opt_real(o, "learning_rate") == 0.02);
     assert_true(iso_opt_real(o, "weight_decay") == 1e-6);
     assert_true(iso_opt_flag(o, "early_stopping"));
     assert_false(iso_opt_flag(o, "force"));
@@ -80,7 +80,7 @@ static void defaults_hold_until_set(void **state)
     assert_null(iso_options_get(o, "no_such"));
     assert_false(iso_options_given(o, "no_such"));
     ASSERT_SET(o, "preset", "scvi");                    /* changes nothing by itself */
-    assert_true(iso_opt_real(o, "learning_rate") == 0.004);
+    assert_true(iso_opt_real(o, "learning_rate") == 0.02);
     assert_false(iso_options_given(o, "learning_rate"));
 }
 
@@ -178,7 +178,7 @@ static void every_allocation_may_fail(void **state)
     iso_alloc_fail_at(0);
 }
 
-/* A host program may have set a locale in which 0.004 is written 0,004. */
+/* A host program may have set a locale in which 0.02 is written 0,02. */
 static void reals_ignore_the_locale(void **state)
 {
     static const char *const with_comma[] = {"de_DE.UTF-8", "fr_FR.UTF-8", "ru_RU.UTF-8"};
@@ -188,7 +188,7 @@ static void reals_ignore_the_locale(void **state)
         print_message("skipped: no locale with a decimal comma on this machine\n");
         skip();
     }
-    assert_true(iso_opt_real(*state, "learning_rate") == 0.004);
+    assert_true(iso_opt_real(*state, "learning_rate") == 0.02);
     ASSERT_SET(*state, "dropout", "0.25");
     ASSERT_REFUSED(*state, "dropout", "0,25", "not a number");
     setlocale(LC_NUMERIC, "C");

@@ -114,7 +114,7 @@ static void judge(iso_diagnosis *d)
         snprintf(d->cure, sizeof d->cure, "Train to the full --kl-weight 1, longer, or with a smaller --n-latent; draw new cells around real ones.");
     } else if (gap > 0.05) {
         d->verdict = ISO_OVERFIT;
-        snprintf(d->text, sizeof d->text, "The ELBO of training cells (%.1f) is %.1f %% better than that of held-out cells (%.1f).", d->train_elbo, 100 * gap, d->held_out_elbo);
+        snprintf(d->text, sizeof d->text, "The ELBO of training cells (%.1f, at the same depth) is %.1f %% better than that of held-out cells (%.1f).", d->train_elbo, 100 * gap, d->held_out_elbo);
         snprintf(d->cure, sizeof d->cure, "Train for fewer epochs, use a smaller --n-hidden, more --dropout or --weight-decay, or fewer genes.");
     } else {
         d->verdict = ISO_HEALTHY;

@@ -101,7 +101,7 @@ typedef struct iso_diagnosis {
 extern const char *const iso_verdict_names[];
 
 /* From held-out cells; `more` cells (training ones; may be none) make the mixture q(z) finer. At most 5,000 in all are
- * used. train_elbo: of training cells in evaluation mode. */
+ * used. train_elbo: of training cells in evaluation mode, scaled to the held-out cells' depth. */
 iso_status iso_diagnose(iso_evaluator *e, const int64_t *held_out, int64_t n, const int64_t *more, int64_t n_more,
                         double train_elbo, double held_out_elbo, uint64_t seed, iso_diagnosis *out, iso_error *err);
 void iso_diagnosis_clear(iso_diagnosis *d);
