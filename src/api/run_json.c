@@ -8,7 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static json_t *number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
+static json_t *number(double x)
+{
+    if (!isfinite(x)) return json_null();
+    return x == floor(x) && fabs(x) < 1e15 ? json_integer((json_int_t)x) : json_real(x);
+}
 /* Text that is not UTF-8 is not JSON. */
 static json_t *text(const char *s)
 {
