@@ -74,7 +74,7 @@ static void free_additions(additions *a)
 
 static iso_status write_all(iso_env *env, const char *path, const iso_dataset *d, bool frame_only, iso_error *err)
 {
-    static const double reals[] = {0.5, -1.5, NAN}, pi = 3.25;
+    static const double reals[] = {0.5, -1.5, (double)NAN}, pi = 3.25;
     static const int64_t ints[] = {1, -2, INT64_MAX}, n_neighbors = 11;
     static const char *const genes[] = {"Gata1", "", "\xc3\xa9", "caf\xe9"};     /* the last is Latin-1 */
     const iso_h5ad_uns uns[] = {

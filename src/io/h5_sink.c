@@ -21,6 +21,7 @@ static H5FD_t *sink_open(const char *name, unsigned flags, hid_t fapl, haddr_t m
     (void)name, (void)flags, (void)maxaddr;
     h5_sink *const *sink = H5Pget_driver_info(fapl);
     driver_file *d = sink ? iso_calloc(1, sizeof *d) : NULL;
+    if (sink && !d) (*sink)->error = ENOMEM;
     if (!d) return NULL;
     d->sink = *sink;
     return &d->base;

@@ -1,6 +1,7 @@
 /* h5_write.c: see h5_write.h. */
 #include "h5_write.h"
 
+#include <errno.h>
 #include <string.h>
 
 enum { CHUNK_BYTES = 512 << 10, SLICE_BYTES = 32 << 20, GZIP_LEVEL = 4 };
@@ -11,7 +12,8 @@ static const h5_encoding text_encoding = {"string", "0.2.0"}, texts_encoding = {
 static iso_status step_failed(const h5_file *f, const char *place, iso_error *err)
 {
     h5_reason why;
-    if (f->sink->error) return iso_fail(err, ISO_EIO, "%s: cannot be written: %s", f->path, strerror(f->sink->error));
+    const int error = f->sink->error;
+    if (error) return iso_fail(err, error == ENOMEM ? ISO_EMEMORY : ISO_EIO, "%s: cannot be written: %s", f->path, strerror(error));
     return iso_fail(err, ISO_EIO, "%s: %s cannot be written (%s)", f->path, place, h5_why(&why));
 }
 
