@@ -7,9 +7,11 @@
 #include <cmocka.h>
 
 #include "io/dataset.h"
+#include "io/h5_write.h"
 
 #include <dirent.h>
-#include <hdf5.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -56,13 +58,15 @@ static int n_files(void)
 }
 
 /* 3 cells, 2 genes, one column of each kind, each with its second value missing where the kind can have that. */
-static char *cells[N] = {"c1", "c2", "c3"}, *genes[G] = {"g1", "g2"}, *kinds[] = {"B", "T \xce\xb2"}, *strings[N] = {"x", NULL, ""};
+static char *cells[N] = {"c1", "c2", "c3"}, *genes[G] = {"g1", "g2"}, *kinds[] = {"B", "T \xce\xb2"},
+            *strings[N] = {"x", NULL, ""};
 static int32_t codes[N] = {1, -1, 0};
 static int64_t ints[N] = {-5, 0, INT64_MAX};
 static double reals[N] = {0.1, -2, 1e300};
 static uint8_t bools[N] = {0, 0, 7}, mask[N] = {0, 9, 0};
 static iso_column columns[] = {
-    {.name = "category", .kind = ISO_COL_CATEGORY, .codes = codes, .categories = kinds, .n_categories = 2, .ordered = true},
+    {.name = "category", .kind = ISO_COL_CATEGORY, .codes = codes, .categories = kinds, .n_categories = 2,
+     .ordered = true},
     {.name = "string", .kind = ISO_COL_STRING, .strings = strings},
     {.name = "int", .kind = ISO_COL_INT, .ints = ints, .mask = mask},
     {.name = "real", .kind = ISO_COL_REAL, .reals = reals},
@@ -111,6 +115,19 @@ static void round_trip(void **state)
     iso_dataset_free(d);
 }
 
+/* Any byte but 0 is true to us; in the file it is 0 or 1. */
+static void truth_is_stored_as_0_and_1(void **state)
+{
+    (void)state;
+    int8_t stored[N] = {0};
+    iso_dataset_free(written(&(iso_h5ad_out){.obs = &obs, .var = &var, .x = &x}));
+    hid_t f = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT), id = H5Dopen2(f, "/obs/bool/values", H5P_DEFAULT);
+    assert_true(H5Dread(id, H5T_NATIVE_INT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, stored) >= 0);
+    assert_memory_equal(stored, ((int8_t[N]){0, 0, 1}), N);
+    H5Dclose(id);
+    H5Fclose(f);
+}
+
 static void extra_columns_replace_or_follow(void **state)
 {
     (void)state;
@@ -127,7 +144,8 @@ static void extra_columns_replace_or_follow(void **state)
 static void bad_names_are_left_out(void **state)
 {
     (void)state;
-    static char *const names[] = {"", "/x", "a//b", "a/", "..", ".", "a/./b", "caf\xe9", "good/one", "good", "twice", "twice", NULL};
+    static char *const names[] = {"",        "/x",       "a//b", "a/",    "..",    ".", "a/./b",
+                                  "caf\xe9", "good/one", "good", "twice", "twice", NULL};
     static const bool kept[] = {false, false, false, false, true, false, false, false, true, false, true, false, false};
     enum { K = sizeof names / sizeof *names };
     iso_column c[K];
@@ -149,7 +167,8 @@ static void bad_shapes_and_names_are_errors(void **state)
 {
     (void)state;
     static const iso_h5ad_sparse wrong[] = {{"l", &x}};
-    static const iso_h5ad_uns clash[] = {{.path = "a", .text = "t"}, {.path = "a/b", .text = "t"}}, twice[] = {{.path = "a", .text = "t"}, {.path = "a", .text = "u"}};
+    static const iso_h5ad_uns clash[] = {{.path = "a", .text = "t"}, {.path = "a/b", .text = "t"}},
+                              twice[] = {{.path = "a", .text = "t"}, {.path = "a", .text = "u"}};
     const iso_h5ad_out bad[] = {
         {.obs = &obs, .var = &obs, .x = &x},
         {.obs = &obs, .var = NULL, .x = &x},
@@ -190,6 +209,23 @@ static void hdf5_is_left_as_it_was(void **state)
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
+/* What a disk that is full does; the limit on file sizes, which tests/py uses, also stops ftruncate. */
+static void the_first_failure_is_told(void **state)
+{
+    (void)state;
+    iso_error err = {0};
+    h5_file f;
+    h5_sink sink = {.fd = open("/dev/full", O_RDWR)};
+    if (sink.fd < 0) skip();
+    assert_int_equal(h5_create(env, path, &sink, false, &f, &err), ISO_OK);
+    assert_int_equal(h5_put_group(&f, "/a", (h5_encoding){"dict", "0.1.0"}, &err), ISO_OK);
+    assert_int_equal(h5_finish(&f, &err), ISO_EIO);
+    h5_close(&f);
+    close(sink.fd);
+    assert_int_equal(sink.error, ENOSPC);
+    assert_true(strstr(err.msg, path) && strstr(err.msg, strerror(ENOSPC)));
+}
+
 static void can_be_interrupted(void **state)
 {
     (void)state;
@@ -197,7 +233,8 @@ static void can_be_interrupted(void **state)
     iso_env *stopped = iso_env_new(1);
     iso_env_interrupt(stopped);
     unlink(path);
-    assert_int_equal(iso_h5ad_write(stopped, path, &(iso_h5ad_out){.obs = &obs, .var = &var, .x = &x}, &err), ISO_EINTERRUPT);
+    assert_int_equal(iso_h5ad_write(stopped, path, &(iso_h5ad_out){.obs = &obs, .var = &var, .x = &x}, &err),
+                     ISO_EINTERRUPT);
     assert_int_equal(n_files(), 0);
     iso_env_free(stopped);
 }
@@ -205,8 +242,14 @@ static void can_be_interrupted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip), cmocka_unit_test(extra_columns_replace_or_follow), cmocka_unit_test(bad_names_are_left_out),
-        cmocka_unit_test(bad_shapes_and_names_are_errors), cmocka_unit_test(hdf5_is_left_as_it_was), cmocka_unit_test(can_be_interrupted),
+        cmocka_unit_test(round_trip),
+        cmocka_unit_test(truth_is_stored_as_0_and_1),
+        cmocka_unit_test(extra_columns_replace_or_follow),
+        cmocka_unit_test(bad_names_are_left_out),
+        cmocka_unit_test(bad_shapes_and_names_are_errors),
+        cmocka_unit_test(hdf5_is_left_as_it_was),
+        cmocka_unit_test(the_first_failure_is_told),
+        cmocka_unit_test(can_be_interrupted),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

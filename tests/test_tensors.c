@@ -204,13 +204,15 @@ static void damage_is_named(void **state)
         iso_error err = {0};
         iso_tensor_file f;
         put_header(at("d"), damaged[i].header, damaged[i].n);
-        if (iso_tensors_read(at("d"), &f, &err) != ISO_EDATA || !strstr(err.msg, damaged[i].says) || !strstr(err.msg, at("d")))
+        if (iso_tensors_read(at("d"), &f, &err) != ISO_EDATA || !strstr(err.msg, damaged[i].says) ||
+            !strstr(err.msg, at("d")))
             fail_msg("%s: \"%s\"", damaged[i].header, err.msg);
         assert_null(f.tensors);
     }
     iso_error err = {0};
     iso_tensor_file f;
-    put_header(at("d"), "{\"a\":" F32("1", "0", "4") ",\"b\":" F32("0", "4", "4") ",\"__metadata__\":{\"x\":\"y\"}}   ", 4);
+    put_header(at("d"), "{\"a\":" F32("1", "0", "4") ",\"b\":" F32("0", "4", "4") ",\"__metadata__\":{\"x\":\"y\"}}   ",
+               4);
     assert_int_equal(iso_tensors_read(at("d"), &f, &err), ISO_OK);
     assert_null(f.metadata);
     iso_tensors_clear(&f);
@@ -389,10 +391,16 @@ static void sha256(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip), cmocka_unit_test(nothing_at_all_is_a_file_too), cmocka_unit_test(what_cannot_be_written_is_refused),
-        cmocka_unit_test(damage_is_named), cmocka_unit_test(sizes_of_the_header_are_checked),
-        cmocka_unit_test(truncated_or_flipped_files_never_crash), cmocka_unit_test(every_allocation_may_fail),
-        cmocka_unit_test(files_appear_when_whole), cmocka_unit_test(links_stay_links), cmocka_unit_test(folders_are_made),
+        cmocka_unit_test(round_trip),
+        cmocka_unit_test(nothing_at_all_is_a_file_too),
+        cmocka_unit_test(what_cannot_be_written_is_refused),
+        cmocka_unit_test(damage_is_named),
+        cmocka_unit_test(sizes_of_the_header_are_checked),
+        cmocka_unit_test(truncated_or_flipped_files_never_crash),
+        cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(files_appear_when_whole),
+        cmocka_unit_test(links_stay_links),
+        cmocka_unit_test(folders_are_made),
         cmocka_unit_test(sha256),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -171,7 +171,8 @@ def test_codes_are_as_narrow_as_pandas_has_them(files):
 
 def test_our_reader_reads_it_back(files, tools, tmp_path):
     def dump(path):
-        done = subprocess.run([tools / "tool_dump", path, tmp_path / "matrix"], capture_output=True, text=True, check=True)
+        done = subprocess.run([tools / "tool_dump", path, tmp_path / "matrix"], capture_output=True, text=True,
+                              check=True)
         return json.loads(done.stdout), (tmp_path / "matrix").read_bytes()
 
     (old, old_matrix), (new, new_matrix) = (dump(f) for f in files)
