@@ -24,7 +24,7 @@ typedef struct additions {
 
 static void *take(int64_t n, size_t size)
 {
-    void *p = calloc((size_t)n + 1, size);       /* not the library's, so that --no-memory fails its allocations alone */
+    void *p = calloc((size_t)n + 1, size); /* not the library's, so that --no-memory fails its allocations alone */
     if (!p) exit(ISO_EMEMORY);
     return p;
 }
@@ -33,7 +33,8 @@ static int by_number(const void *a, const void *b) { return *(const int32_t *)a 
 
 static void make_ring(int64_t n, iso_csr *m)
 {
-    *m = (iso_csr){n, n, 0, take(n + 1, sizeof(int64_t)), take(2 * REACH * n, sizeof(int32_t)), take(2 * REACH * n, sizeof(float))};
+    int64_t most = 2 * REACH * n;
+    *m = (iso_csr){n, n, 0, take(n + 1, sizeof(int64_t)), take(most, sizeof(int32_t)), take(most, sizeof(float))};
     for (int64_t i = 0; i < n && n > 2 * REACH; i++) {
         for (int64_t k = 1; k <= REACH; k++) {
             m->indices[m->nnz] = (int32_t)((i + k) % n), m->values[m->nnz++] = 0.5f;
@@ -74,7 +75,7 @@ static void free_additions(additions *a)
 
 static iso_status write_all(iso_env *env, const char *path, const iso_dataset *d, bool frame_only, iso_error *err)
 {
-    static const double reals[] = {0.5, -1.5, NAN}, pi = 3.25;
+    static const double reals[] = {0.5, -1.5, (double)NAN}, pi = 3.25;
     static const int64_t ints[] = {1, -2, INT64_MAX}, n_neighbors = 11;
     static const char *const genes[] = {"Gata1", "", "\xc3\xa9", "caf\xe9"};     /* the last is Latin-1 */
     const iso_h5ad_uns uns[] = {
@@ -95,9 +96,11 @@ static iso_status write_all(iso_env *env, const char *path, const iso_dataset *d
     additions a;
     make_additions(d, &a);
     const iso_h5ad_array obsm[] = {{"X_isolario", LATENT, a.latent}, {"X_umap", 2, a.umap}};
-    const iso_h5ad_sparse obsp[] = {{"connectivities", &a.ring}, {"distances", &a.ring}}, layers[] = {{"twice", &a.twice}};
-    iso_h5ad_out out = {.obs = &d->obs, .var = &d->var, .x = &d->x, .extra_obs = a.columns, .n_extra_obs = 2, .obsm = obsm, .n_obsm = 2,
-                        .obsp = obsp, .n_obsp = 2, .layers = layers, .n_layers = 1, .uns = uns, .n_uns = sizeof uns / sizeof *uns};
+    const iso_h5ad_sparse obsp[] = {{"connectivities", &a.ring}, {"distances", &a.ring}},
+                          layers[] = {{"twice", &a.twice}};
+    iso_h5ad_out out = {.obs = &d->obs, .var = &d->var, .x = &d->x, .extra_obs = a.columns, .n_extra_obs = 2,
+                        .obsm = obsm, .n_obsm = 2, .obsp = obsp, .n_obsp = 2, .layers = layers, .n_layers = 1,
+                        .uns = uns, .n_uns = sizeof uns / sizeof *uns};
     if (frame_only) out.var = NULL, out.x = NULL, out.n_layers = 0;
     iso_status st = iso_h5ad_write(env, path, &out, err);
     free_additions(&a);

@@ -21,6 +21,7 @@ static H5FD_t *sink_open(const char *name, unsigned flags, hid_t fapl, haddr_t m
     (void)name, (void)flags, (void)maxaddr;
     h5_sink *const *sink = H5Pget_driver_info(fapl);
     driver_file *d = sink ? iso_calloc(1, sizeof *d) : NULL;
+    if (sink && !d) (*sink)->error = ENOMEM;
     if (!d) return NULL;
     d->sink = *sink;
     return &d->base;
@@ -35,7 +36,8 @@ static herr_t sink_close(H5FD_t *file)
 static herr_t sink_query(const H5FD_t *file, unsigned long *flags)
 {
     (void)file;
-    *flags = H5FD_FEAT_AGGREGATE_METADATA | H5FD_FEAT_ACCUMULATE_METADATA | H5FD_FEAT_DATA_SIEVE | H5FD_FEAT_AGGREGATE_SMALLDATA;
+    *flags = H5FD_FEAT_AGGREGATE_METADATA | H5FD_FEAT_ACCUMULATE_METADATA | H5FD_FEAT_DATA_SIEVE |
+             H5FD_FEAT_AGGREGATE_SMALLDATA;
     return 0;
 }
 
@@ -99,11 +101,22 @@ static herr_t sink_truncate(H5FD_t *file, hid_t dxpl, hbool_t closing)
 static const H5FD_class_t driver_class = {
 #if H5_VERSION_GE(1, 13, 0)
     .version = H5FD_CLASS_VERSION,
-    .value = 511,                     /* of the range that is free for everyone's tests */
+    .value = 511, /* of the range that is free for everyone's tests */
 #endif
-    .name = "isolario_sink", .maxaddr = INT64_MAX, .fc_degree = H5F_CLOSE_STRONG, .fapl_size = sizeof(h5_sink *),
-    .open = sink_open, .close = sink_close, .query = sink_query, .get_eoa = sink_get_eoa, .set_eoa = sink_set_eoa,
-    .get_eof = sink_get_eof, .read = sink_read, .write = sink_write, .truncate = sink_truncate, .fl_map = H5FD_FLMAP_DICHOTOMY,
+    .name = "isolario_sink",
+    .maxaddr = INT64_MAX,
+    .fc_degree = H5F_CLOSE_STRONG,
+    .fapl_size = sizeof(h5_sink *),
+    .open = sink_open,
+    .close = sink_close,
+    .query = sink_query,
+    .get_eoa = sink_get_eoa,
+    .set_eoa = sink_set_eoa,
+    .get_eof = sink_get_eof,
+    .read = sink_read,
+    .write = sink_write,
+    .truncate = sink_truncate,
+    .fl_map = H5FD_FLMAP_DICHOTOMY,
 };
 
 bool h5_sink_use(hid_t fapl, h5_sink *sink)

@@ -1,6 +1,7 @@
 /* h5_write.c: see h5_write.h. */
 #include "h5_write.h"
 
+#include <errno.h>
 #include <string.h>
 
 enum { CHUNK_BYTES = 512 << 10, SLICE_BYTES = 32 << 20, GZIP_LEVEL = 4 };
@@ -11,7 +12,10 @@ static const h5_encoding text_encoding = {"string", "0.2.0"}, texts_encoding = {
 static iso_status step_failed(const h5_file *f, const char *place, iso_error *err)
 {
     h5_reason why;
-    if (f->sink->error) return iso_fail(err, ISO_EIO, "%s: cannot be written: %s", f->path, strerror(f->sink->error));
+    const int error = f->sink->error;
+    if (error)
+        return iso_fail(err, error == ENOMEM ? ISO_EMEMORY : ISO_EIO, "%s: cannot be written: %s", f->path,
+                        strerror(error));
     return iso_fail(err, ISO_EIO, "%s: %s cannot be written (%s)", f->path, place, h5_why(&why));
 }
 
@@ -27,7 +31,8 @@ iso_status h5_create(iso_env *env, const char *path, h5_sink *sink, bool wide, h
     *f = (h5_file){.env = env, .path = path, .id = -1, .lapl = H5Pcreate(H5P_LINK_ACCESS), .sink = sink};
     h5_silence(f);
     hid_t fapl = H5Pcreate(H5P_FILE_ACCESS);
-    FAIL_IF(fapl < 0 || f->lapl < 0 || !h5_sink_use(fapl, sink), ISO_EMEMORY, "%s: HDF5 could not make its settings", path);
+    FAIL_IF(fapl < 0 || f->lapl < 0 || !h5_sink_use(fapl, sink), ISO_EMEMORY, "%s: HDF5 could not make its settings",
+            path);
     if (wide) H5Pset_libver_bounds(fapl, H5F_LIBVER_V18, H5F_LIBVER_V18);
     f->id = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, fapl);
     TRY(check_step(f, "the file", f->id < 0, err));
@@ -48,7 +53,8 @@ iso_status h5_finish(h5_file *f, iso_error *err)
 /* A type of our own to be dropped; -1: no memory. */
 static hid_t new_type(h5_type type)
 {
-    const hid_t native[] = {H5T_NATIVE_INT8, H5T_NATIVE_INT16, H5T_NATIVE_INT32, H5T_NATIVE_INT64, H5T_NATIVE_FLOAT, H5T_NATIVE_DOUBLE};
+    const hid_t native[] = {H5T_NATIVE_INT8,  H5T_NATIVE_INT16, H5T_NATIVE_INT32,
+                            H5T_NATIVE_INT64, H5T_NATIVE_FLOAT, H5T_NATIVE_DOUBLE};
     static const int8_t no = 0, yes = 1;
     if (type != H5_BOOL) return H5Tcopy(native[type]);
     hid_t t = H5Tenum_create(H5T_NATIVE_INT8);
@@ -77,12 +83,13 @@ static size_t type_bytes(h5_type t)
 
 /* ------------------------------------------------------------------------------- attributes */
 
-static iso_status put_attribute(const h5_file *f, const char *place, const char *name, hid_t type, hid_t space, const void *data,
-                                iso_error *err)
+static iso_status put_attribute(const h5_file *f, const char *place, const char *name, hid_t type, hid_t space,
+                                const void *data, iso_error *err)
 {
     hid_t object = H5Oopen(f->id, place, H5P_DEFAULT), id = -1;
     if (object >= 0 && type >= 0 && space >= 0) id = H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
-    iso_status st = check_step(f, place, id < 0 || (H5Sget_simple_extent_npoints(space) > 0 && H5Awrite(id, type, data) < 0), err);
+    bool bad = id < 0 || (H5Sget_simple_extent_npoints(space) > 0 && H5Awrite(id, type, data) < 0);
+    iso_status st = check_step(f, place, bad, err);
     h5_drop(id);
     h5_drop(object);
     return st;
@@ -97,7 +104,8 @@ iso_status h5_note_values(const h5_file *f, const char *place, const char *name,
     return st;
 }
 
-iso_status h5_note_texts(const h5_file *f, const char *place, const char *name, const char *const *texts, int64_t n, iso_error *err)
+iso_status h5_note_texts(const h5_file *f, const char *place, const char *name, const char *const *texts, int64_t n,
+                         iso_error *err)
 {
     hid_t type = new_text_type(), space = new_space(1, n, 1);
     iso_status st = put_attribute(f, place, name, type, space, texts, err);
@@ -155,20 +163,23 @@ static hid_t new_layout(const h5_values *v)
     if (p < 0 || !v->packed || v->rows == 0) return p;
     const int64_t most = CHUNK_BYTES / (int64_t)type_bytes(v->stored);
     const hsize_t chunk = (hsize_t)(v->rows < most ? v->rows : most);
-    if (H5Pset_chunk(p, 1, &chunk) < 0 || H5Pset_shuffle(p) < 0 || H5Pset_deflate(p, GZIP_LEVEL) < 0) return h5_drop(p), -1;
+    if (H5Pset_chunk(p, 1, &chunk) < 0 || H5Pset_shuffle(p) < 0 || H5Pset_deflate(p, GZIP_LEVEL) < 0)
+        return h5_drop(p), -1;
     return p;
 }
 
 static hid_t create_array(const h5_file *f, const char *place, hid_t type, hid_t space, hid_t layout)
 {
     hid_t links = new_link_settings(), id = -1;
-    if (links >= 0 && type >= 0 && space >= 0 && layout >= 0) id = H5Dcreate2(f->id, place, type, space, links, layout, H5P_DEFAULT);
+    if (links >= 0 && type >= 0 && space >= 0 && layout >= 0)
+        id = H5Dcreate2(f->id, place, type, space, links, layout, H5P_DEFAULT);
     h5_drop(links);
     return id;
 }
 
 /* In slices of rows, so that a long write can be interrupted. */
-static iso_status write_rows(const h5_file *f, const char *place, hid_t id, hid_t type, hid_t space, const h5_values *v, iso_error *err)
+static iso_status write_rows(const h5_file *f, const char *place, hid_t id, hid_t type, hid_t space, const h5_values *v,
+                             iso_error *err)
 {
     iso_status st = ISO_OK;
     hid_t memory = -1;
@@ -181,7 +192,8 @@ static iso_status write_rows(const h5_file *f, const char *place, hid_t id, hid_
         h5_drop(memory);
         memory = new_space(v->rank, n, v->cols);
         bool good = v->rank == 0 || H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL) >= 0;
-        good = good && memory >= 0 && H5Dwrite(id, type, memory, space, H5P_DEFAULT, (const char *)v->data + i * row_bytes) >= 0;
+        good = good && memory >= 0 &&
+               H5Dwrite(id, type, memory, space, H5P_DEFAULT, (const char *)v->data + i * row_bytes) >= 0;
         TRY(check_step(f, place, !good, err));
     }
 done:
@@ -192,7 +204,8 @@ done:
 iso_status h5_put_values(const h5_file *f, const char *place, const h5_values *v, iso_error *err)
 {
     iso_status st = ISO_OK;
-    hid_t type = new_type(v->type), stored = new_type(v->stored), space = new_space(v->rank, v->rows, v->cols), layout = new_layout(v);
+    hid_t type = new_type(v->type), stored = new_type(v->stored);
+    hid_t space = new_space(v->rank, v->rows, v->cols), layout = new_layout(v);
     hid_t id = type < 0 ? -1 : create_array(f, place, stored, space, layout);
     TRY(check_step(f, place, id < 0, err));
     if (v->rows > 0 && v->cols > 0) TRY(write_rows(f, place, id, type, space, v, err));
@@ -215,9 +228,9 @@ done:
 static int letter_bytes(const unsigned char *s)
 {
     static const struct { unsigned char first, last, low, high; int n; } rows[] = {
-        {0x01, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
-        {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4},
-        {0xf4, 0xf4, 0x80, 0x8f, 4},
+        {0x01, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+        {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
     };
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
         if (s[0] < rows[k].first || s[0] > rows[k].last) continue;
@@ -276,8 +289,8 @@ done:
     return st;
 }
 
-static iso_status put_texts(const h5_file *f, const char *place, int rank, const char *const *texts, int64_t n, h5_encoding encoding,
-                            iso_error *err)
+static iso_status put_texts(const h5_file *f, const char *place, int rank, const char *const *texts, int64_t n,
+                            h5_encoding encoding, iso_error *err)
 {
     iso_status st = ISO_OK;
     clean_texts c = {0};

@@ -22,8 +22,8 @@ typedef struct h5_values {
     bool packed;                 /* vectors only: in chunks, shuffled, gzip level 4 */
 } h5_values;
 
-/* A new file into sink->fd, an empty file open to read and write; `path` is for messages. wide: attributes may be larger
- * than 64 KiB (HDF5 1.8 and later). On any status h5_close must follow, and only then may sink->fd be closed. */
+/* A new file into sink->fd, an empty file open to read and write; `path` is for messages. wide: attributes may be
+ * larger than 64 KiB (HDF5 1.8 and later). On any status h5_close must follow, and only then may sink->fd be closed. */
 iso_status h5_create(iso_env *env, const char *path, h5_sink *sink, bool wide, h5_file *f, iso_error *err);
 /* Closes it and says whether everything reached the file. */
 iso_status h5_finish(h5_file *f, iso_error *err);
@@ -40,7 +40,8 @@ bool h5_is_utf8(const char *s);
 
 /* Attributes of what is at `place`. */
 iso_status h5_note_text(const h5_file *f, const char *place, const char *name, const char *text, iso_error *err);
-iso_status h5_note_texts(const h5_file *f, const char *place, const char *name, const char *const *texts, int64_t n, iso_error *err);
+iso_status h5_note_texts(const h5_file *f, const char *place, const char *name, const char *const *texts, int64_t n,
+                         iso_error *err);
 iso_status h5_note_values(const h5_file *f, const char *place, const char *name, const h5_values *v, iso_error *err);
 iso_status h5_note_encoding(const h5_file *f, const char *place, h5_encoding encoding, iso_error *err);
 

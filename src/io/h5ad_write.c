@@ -10,8 +10,8 @@
 enum { MAX_NOTED_NAMES = 4000 };
 
 const h5_encoding h5ad_dict = {"dict", "0.1.0"};
-static const h5_encoding anndata = {"anndata", "0.1.0"}, csr_matrix = {"csr_matrix", "0.1.0"}, array = {"array", "0.2.0"},
-                         scalar = {"numeric-scalar", "0.2.0"}, bare = {NULL, NULL};
+static const h5_encoding anndata = {"anndata", "0.1.0"}, csr_matrix = {"csr_matrix", "0.1.0"},
+                         array = {"array", "0.2.0"}, scalar = {"numeric-scalar", "0.2.0"}, bare = {NULL, NULL};
 
 /* -------------------------------------------------------------------------------- matrices */
 
@@ -34,16 +34,19 @@ iso_status h5ad_write_csr(const h5_file *f, const char *place, const iso_csr *m,
     h5_type stored = m->nnz <= INT32_MAX ? H5_INT32 : H5_INT64;
     TRY(h5_put_group(f, place, csr_matrix, err));
     TRY(h5_note_values(f, place, "shape", &v, err));
-    TRY(put_part(f, place, "data", (h5_values){.type = H5_FLOAT32, .stored = H5_FLOAT32, .rows = m->nnz, .data = m->values}, err));
-    TRY(put_part(f, place, "indices", (h5_values){.type = H5_INT32, .stored = H5_INT32, .rows = m->nnz, .data = m->indices}, err));
-    TRY(put_part(f, place, "indptr", (h5_values){.type = H5_INT64, .stored = stored, .rows = m->n_rows + 1, .data = m->indptr}, err));
+    TRY(put_part(f, place, "data",
+                 (h5_values){.type = H5_FLOAT32, .stored = H5_FLOAT32, .rows = m->nnz, .data = m->values}, err));
+    TRY(put_part(f, place, "indices",
+                 (h5_values){.type = H5_INT32, .stored = H5_INT32, .rows = m->nnz, .data = m->indices}, err));
+    TRY(put_part(f, place, "indptr",
+                 (h5_values){.type = H5_INT64, .stored = stored, .rows = m->n_rows + 1, .data = m->indptr}, err));
 done:
     return st;
 }
 
 /* A dict of sparse matrices [rows, cols]. */
-static iso_status put_matrices(const h5_file *f, const char *place, const iso_h5ad_sparse *list, int n, int64_t rows, int64_t cols,
-                               iso_error *err)
+static iso_status put_matrices(const h5_file *f, const char *place, const iso_h5ad_sparse *list, int n, int64_t rows,
+                               int64_t cols, iso_error *err)
 {
     iso_status st = ISO_OK;
     char *entry = NULL;
@@ -51,8 +54,9 @@ static iso_status put_matrices(const h5_file *f, const char *place, const iso_h5
     for (int i = 0; i < n; i++) {
         iso_free(entry);
         FAIL_IF(!(entry = iso_sprintf("%s/%s", place, list[i].name)), ISO_EMEMORY, "out of memory");
-        FAIL_IF(list[i].m->n_rows != rows || list[i].m->n_cols != cols, ISO_EDATA, "%s: %s is %lld x %lld, not %lld x %lld", f->path, entry,
-                (long long)list[i].m->n_rows, (long long)list[i].m->n_cols, (long long)rows, (long long)cols);
+        FAIL_IF(list[i].m->n_rows != rows || list[i].m->n_cols != cols, ISO_EDATA,
+                "%s: %s is %lld x %lld, not %lld x %lld", f->path, entry, (long long)list[i].m->n_rows,
+                (long long)list[i].m->n_cols, (long long)rows, (long long)cols);
         TRY(h5ad_write_csr(f, entry, list[i].m, err));
     }
 done:
@@ -66,8 +70,8 @@ static iso_status put_arrays(const h5_file *f, const iso_h5ad_array *list, int n
     char *entry = NULL;
     TRY(h5_put_group(f, "/obsm", h5ad_dict, err));
     for (int i = 0; i < n; i++) {
-        const h5_values v = {.encoding = array, .type = H5_FLOAT32, .stored = H5_FLOAT32, .rank = 2, .rows = rows, .cols = list[i].cols,
-                             .data = list[i].values};
+        const h5_values v = {.encoding = array, .type = H5_FLOAT32, .stored = H5_FLOAT32, .rank = 2, .rows = rows,
+                             .cols = list[i].cols, .data = list[i].values};
         iso_free(entry);
         FAIL_IF(!(entry = iso_sprintf("/obsm/%s", list[i].name)), ISO_EMEMORY, "out of memory");
         TRY(h5_put_values(f, entry, &v, err));
@@ -79,10 +83,12 @@ done:
 
 /* ------------------------------------------------------------------------------------- uns */
 
-static iso_status put_numbers(const h5_file *f, const char *place, h5_type type, const void *data, int64_t n, iso_error *err)
+static iso_status put_numbers(const h5_file *f, const char *place, h5_type type, const void *data, int64_t n,
+                              iso_error *err)
 {
-    const h5_values v = {.encoding = n < 0 ? scalar : array, .type = type, .stored = type, .rank = n < 0 ? 0 : 1, .rows = n < 0 ? 1 : n,
-                         .cols = 1, .data = data};
+    const bool one = n < 0;
+    const h5_values v = {.encoding = one ? scalar : array, .type = type, .stored = type, .rank = one ? 0 : 1,
+                         .rows = one ? 1 : n, .cols = 1, .data = data};
     return h5_put_values(f, place, &v, err);
 }
 
@@ -118,12 +124,13 @@ done:
 
 /* ----------------------------------------------------------------------------------- whole */
 
-static iso_status put_all(const h5_file *f, const iso_h5ad_out *out, const h5ad_frame *obs, const h5ad_frame *var, iso_error *err)
+static iso_status put_all(const h5_file *f, const iso_h5ad_out *out, const h5ad_frame *obs, const h5ad_frame *var,
+                          iso_error *err)
 {
     iso_status st = ISO_OK;
     FAIL_IF(out->x && (out->x->n_rows != obs->n_rows || out->x->n_cols != var->n_rows), ISO_EDATA,
-            "%s: X is %lld x %lld, but there are %lld cells and %lld genes", f->path, (long long)out->x->n_rows, (long long)out->x->n_cols,
-            (long long)obs->n_rows, (long long)var->n_rows);
+            "%s: X is %lld x %lld, but there are %lld cells and %lld genes", f->path, (long long)out->x->n_rows,
+            (long long)out->x->n_cols, (long long)obs->n_rows, (long long)var->n_rows);
     TRY(h5_note_encoding(f, "/", anndata, err));
     TRY(h5ad_write_frame(f, "/obs", obs, err));
     TRY(h5ad_write_frame(f, "/var", var, err));

@@ -16,7 +16,8 @@ typedef struct h5ad_frame {
 
 /* The columns of f (NULL: none, and no rows), those of `extra` in the place of ones of the same name or at the end.
  * Columns whose name no file can hold are left out with a warning. Free with h5ad_frame_free; lends all else. */
-iso_status h5ad_frame_of(iso_env *env, const iso_frame *f, const iso_column *extra, int n_extra, h5ad_frame *out, iso_error *err);
+iso_status h5ad_frame_of(iso_env *env, const iso_frame *f, const iso_column *extra, int n_extra, h5ad_frame *out,
+                         iso_error *err);
 void h5ad_frame_free(h5ad_frame *f);
 /* place: "/obs" or "/var". */
 iso_status h5ad_write_frame(const h5_file *f, const char *place, const h5ad_frame *frame, iso_error *err);

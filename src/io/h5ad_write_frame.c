@@ -5,8 +5,9 @@
 
 #include <string.h>
 
-static const h5_encoding dataframe = {"dataframe", "0.2.0"}, array = {"array", "0.2.0"}, categorical = {"categorical", "0.2.0"},
-                         nullable_integer = {"nullable-integer", "0.1.0"}, nullable_boolean = {"nullable-boolean", "0.1.0"},
+static const h5_encoding dataframe = {"dataframe", "0.2.0"}, array = {"array", "0.2.0"},
+                         categorical = {"categorical", "0.2.0"}, nullable_integer = {"nullable-integer", "0.1.0"},
+                         nullable_boolean = {"nullable-boolean", "0.1.0"},
                          nullable_string = {"nullable-string-array", "0.1.0"};
 
 /* ------------------------------------------------------------------------- which columns */
@@ -56,7 +57,8 @@ static const char *pick_index_name(const h5ad_frame *f, const char *wanted)
     return others[0];
 }
 
-iso_status h5ad_frame_of(iso_env *env, const iso_frame *f, const iso_column *extra, int n_extra, h5ad_frame *out, iso_error *err)
+iso_status h5ad_frame_of(iso_env *env, const iso_frame *f, const iso_column *extra, int n_extra, h5ad_frame *out,
+                         iso_error *err)
 {
     static const iso_frame none = {0};
     iso_status st = ISO_OK;
@@ -84,9 +86,11 @@ void h5ad_frame_free(h5ad_frame *f)
 
 typedef iso_status write_fn(const h5_file *f, const char *place, const iso_column *c, int64_t n, iso_error *err);
 
-static iso_status put_vector(const h5_file *f, const char *place, h5_type type, h5_type stored, const void *data, int64_t n, iso_error *err)
+static iso_status put_vector(const h5_file *f, const char *place, h5_type type, h5_type stored, const void *data,
+                             int64_t n, iso_error *err)
 {
-    const h5_values v = {.encoding = array, .type = type, .stored = stored, .rank = 1, .rows = n, .cols = 1, .data = data};
+    const h5_values v = {
+        .encoding = array, .type = type, .stored = stored, .rank = 1, .rows = n, .cols = 1, .data = data};
     return h5_put_values(f, place, &v, err);
 }
 
@@ -146,8 +150,8 @@ static iso_status put_truths(const h5_file *f, const char *place, const iso_colu
 }
 
 /* A group of values and mask. */
-static iso_status write_nullable(const h5_file *f, const char *place, h5_encoding encoding, write_fn *put, const iso_column *c,
-                                 const uint8_t *mask, int64_t n, iso_error *err)
+static iso_status write_nullable(const h5_file *f, const char *place, h5_encoding encoding, write_fn *put,
+                                 const iso_column *c, const uint8_t *mask, int64_t n, iso_error *err)
 {
     iso_status st = ISO_OK;
     char *values_place = child(place, "values"), *mask_place = child(place, "mask");
@@ -171,7 +175,8 @@ static iso_status write_strings(const h5_file *f, const char *place, const iso_c
         mask[i] = !c->strings[i];
         missing = missing || mask[i];
     }
-    TRY(missing ? write_nullable(f, place, nullable_string, put_strings, c, mask, n, err) : put_strings(f, place, c, n, err));
+    TRY(missing ? write_nullable(f, place, nullable_string, put_strings, c, mask, n, err)
+                : put_strings(f, place, c, n, err));
 done:
     iso_free(mask);
     return st;
@@ -179,12 +184,14 @@ done:
 
 static iso_status write_ints(const h5_file *f, const char *place, const iso_column *c, int64_t n, iso_error *err)
 {
-    return c->mask ? write_nullable(f, place, nullable_integer, put_ints, c, c->mask, n, err) : put_ints(f, place, c, n, err);
+    return c->mask ? write_nullable(f, place, nullable_integer, put_ints, c, c->mask, n, err)
+                   : put_ints(f, place, c, n, err);
 }
 
 static iso_status write_bools(const h5_file *f, const char *place, const iso_column *c, int64_t n, iso_error *err)
 {
-    return c->mask ? write_nullable(f, place, nullable_boolean, put_truths, c, c->mask, n, err) : put_truths(f, place, c, n, err);
+    return c->mask ? write_nullable(f, place, nullable_boolean, put_truths, c, c->mask, n, err)
+                   : put_truths(f, place, c, n, err);
 }
 
 static write_fn *const writers[] = {

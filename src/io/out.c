@@ -34,7 +34,10 @@ static int create_beside(const char *target, char **temp)
     for (int i = 0; i < MAX_TRIES && fd < 0; i++) {
         iso_free(*temp);
         *temp = iso_sprintf("%s.part-%ld-%d", target, (long)getpid(), i);
-        if (!*temp) return -1;
+        if (!*temp) {
+            errno = ENOMEM;
+            return -1;
+        }
         fd = open(*temp, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0666);
         if (fd < 0 && errno != EEXIST) break;
     }
@@ -54,9 +57,8 @@ iso_status iso_out_open(const char *path, iso_out *o, iso_error *err)
     FAIL_IF(!(o->path = follow_links(path)), ISO_EMEMORY, "out of memory");
     FAIL_IF(stat(o->path, &s) == 0 && !S_ISREG(s.st_mode), ISO_EIO, "%s: is %s; name a file to write to", path,
             S_ISDIR(s.st_mode) ? "a folder" : "not a regular file");
-    errno = ENOMEM;
     fd = create_beside(o->path, &o->temp);
-    FAIL_IF(fd < 0, ISO_EIO, "%s: cannot be written: %s", path, strerror(errno));
+    FAIL_IF(fd < 0, errno == ENOMEM ? ISO_EMEMORY : ISO_EIO, "%s: cannot be written: %s", path, strerror(errno));
     o->file = fdopen(fd, "wb");
     FAIL_IF(!o->file, ISO_EIO, "%s: cannot be written: %s", path, strerror(errno));
     fd = -1;

@@ -41,7 +41,8 @@ const iso_tensor *iso_tensors_find(const iso_tensor_file *f, const char *name)
 /* False when it does not fit in 63 bits or a size is negative. */
 static bool tensor_bytes(const iso_tensor *t, int64_t *bytes)
 {
-    return iso_mul(t->shape[0], t->rank == 2 ? t->shape[1] : 1, bytes) && iso_mul(*bytes, types[t->is_double].bytes, bytes);
+    return iso_mul(t->shape[0], t->rank == 2 ? t->shape[1] : 1, bytes) &&
+           iso_mul(*bytes, types[t->is_double].bytes, bytes);
 }
 
 /* ---------------------------------------------------------------------------------- writing */
@@ -52,14 +53,14 @@ static iso_status describe(const char *path, json_t *header, const iso_tensor *t
     iso_status st = ISO_OK;
     int64_t bytes, begin = *end;
     json_t *j = NULL;
-    FAIL_IF(t->rank < 1 || t->rank > 2 || !tensor_bytes(t, &bytes) || __builtin_add_overflow(begin, bytes, end), ISO_EDATA,
-            "%s: tensor \"%s\" has a shape that cannot be written", path, t->name);
+    FAIL_IF(t->rank < 1 || t->rank > 2 || !tensor_bytes(t, &bytes) || __builtin_add_overflow(begin, bytes, end),
+            ISO_EDATA, "%s: tensor \"%s\" has a shape that cannot be written", path, t->name);
     FAIL_IF(!strcmp(t->name, metadata_key) || json_object_get(header, t->name), ISO_EDATA,
             "%s: two tensors have the name \"%s\", or it is reserved", path, t->name);
-    j = json_pack("{s:s, s:[I], s:[I, I]}", "dtype", types[t->is_double].name, "shape", (json_int_t)t->shape[0], "data_offsets",
-                  (json_int_t)begin, (json_int_t)*end);
-    FAIL_IF(!j || (t->rank == 2 && json_array_append_new(json_object_get(j, "shape"), json_integer(t->shape[1]))), ISO_EMEMORY,
-            "out of memory");
+    j = json_pack("{s:s, s:[I], s:[I, I]}", "dtype", types[t->is_double].name, "shape", (json_int_t)t->shape[0],
+                  "data_offsets", (json_int_t)begin, (json_int_t)*end);
+    FAIL_IF(!j || (t->rank == 2 && json_array_append_new(json_object_get(j, "shape"), json_integer(t->shape[1]))),
+            ISO_EMEMORY, "out of memory");
     int bad = json_object_set_new(header, t->name, j);           /* takes j over, also on failure */
     j = NULL;
     FAIL_IF(bad, ISO_EDATA, "%s: the tensor name \"%s\" is not UTF-8", path, t->name);
@@ -81,8 +82,8 @@ static iso_status make_header(const char *path, const iso_tensor_file *f, char *
     for (int i = 0; i < f->n_tensors; i++) TRY(describe(path, header, &f->tensors[i], &end, err));
     size_t length = json_dumpb(header, NULL, 0, JSON_COMPACT);
     FAIL_IF(length == 0, ISO_EMEMORY, "out of memory");
-    FAIL_IF(length > MAX_HEADER_BYTES - SIZE_BYTES, ISO_EDATA, "%s: the header needs %zu bytes; the format allows %d", path, length,
-            MAX_HEADER_BYTES);
+    FAIL_IF(length > MAX_HEADER_BYTES - SIZE_BYTES, ISO_EDATA, "%s: the header needs %zu bytes; the format allows %d",
+            path, length, MAX_HEADER_BYTES);
     *n = (int64_t)(length + 7) / 8 * 8;
     ALLOC(*text, *n, 1);
     memset(*text, ' ', (size_t)*n);
@@ -102,9 +103,11 @@ iso_status iso_tensors_write(const char *path, const iso_tensor_file *f, iso_err
     TRY(make_header(path, f, &header, &n_header, err));
     TRY(iso_out_open(path, &o, err));
     uint64_t size = (uint64_t)n_header;
-    bool good = fwrite(&size, sizeof size, 1, o.file) == 1 && fwrite(header, 1, (size_t)n_header, o.file) == (size_t)n_header;
+    bool good = fwrite(&size, sizeof size, 1, o.file) == 1 &&
+                fwrite(header, 1, (size_t)n_header, o.file) == (size_t)n_header;
     for (int i = 0; good && i < f->n_tensors; i++)
-        good = tensor_bytes(&f->tensors[i], &bytes) && fwrite(f->tensors[i].values, 1, (size_t)bytes, o.file) == (size_t)bytes;
+        good = tensor_bytes(&f->tensors[i], &bytes) &&
+               fwrite(f->tensors[i].values, 1, (size_t)bytes, o.file) == (size_t)bytes;
     FAIL_IF(!good, ISO_EIO, "%s: cannot be written: %s", path, strerror(errno));
     TRY(iso_out_commit(&o, err));
 done:
@@ -132,12 +135,14 @@ static iso_status check_tiling(const char *path, span *spans, int64_t n, int64_t
     int64_t end = 0;
     if (n) qsort(spans, (size_t)n, sizeof *spans, by_place);
     for (int64_t i = 0; i < n; i++) {
-        FAIL_IF(spans[i].begin != end, ISO_EDATA, "%s: tensor \"%s\" begins at byte %" PRId64 ", %s; the file is damaged", path,
-                spans[i].name, spans[i].begin, spans[i].begin < end ? "within another" : "after a gap");
+        FAIL_IF(spans[i].begin != end, ISO_EDATA,
+                "%s: tensor \"%s\" begins at byte %" PRId64 ", %s; the file is damaged", path, spans[i].name,
+                spans[i].begin, spans[i].begin < end ? "within another" : "after a gap");
         end = spans[i].end;
     }
-    FAIL_IF(end != n_bytes, ISO_EDATA, "%s: its tensors end at byte %" PRId64 " but there are %" PRId64 "; the file is cut short "
-            "or damaged", path, end, n_bytes);
+    FAIL_IF(end != n_bytes, ISO_EDATA,
+            "%s: its tensors end at byte %" PRId64 " but there are %" PRId64 "; it is cut short or damaged", path, end,
+            n_bytes);
 done:
     return st;
 }
@@ -150,7 +155,8 @@ static bool int_at(const json_t *array, size_t i, int64_t *out)
 }
 
 /* One entry of the header, checked against itself and the n_bytes of data. t's name is set by the caller. */
-static iso_status read_entry(const char *path, const json_t *j, int64_t n_bytes, iso_tensor *t, span *at, iso_error *err)
+static iso_status read_entry(const char *path, const json_t *j, int64_t n_bytes, iso_tensor *t, span *at,
+                             iso_error *err)
 {
     iso_status st = ISO_OK;
     const json_t *shape = json_object_get(j, "shape"), *offsets = json_object_get(j, "data_offsets");
@@ -159,16 +165,17 @@ static iso_status read_entry(const char *path, const json_t *j, int64_t n_bytes,
     FAIL_IF(!type || !json_is_array(shape) || json_array_size(offsets) != 2, ISO_EDATA,
             "%s: tensor \"%s\" lacks dtype, shape or data_offsets; the file is damaged", path, t->name);
     t->is_double = !strcmp(type, types[1].name);
-    FAIL_IF(strcmp(type, types[t->is_double].name) != 0, ISO_EDATA, "%s: tensor \"%s\" has values of type %s; only F32 and F64 are read",
-            path, t->name, type);
-    FAIL_IF(json_array_size(shape) < 1 || json_array_size(shape) > 2, ISO_EDATA, "%s: tensor \"%s\" has %zu dimensions, not 1 or 2",
-            path, t->name, json_array_size(shape));
+    FAIL_IF(strcmp(type, types[t->is_double].name) != 0, ISO_EDATA,
+            "%s: tensor \"%s\" has values of type %s; only F32 and F64 are read", path, t->name, type);
+    FAIL_IF(json_array_size(shape) < 1 || json_array_size(shape) > 2, ISO_EDATA,
+            "%s: tensor \"%s\" has %zu dimensions, not 1 or 2", path, t->name, json_array_size(shape));
     t->rank = (int)json_array_size(shape);
     for (int i = 0; i < t->rank; i++)
         FAIL_IF(!int_at(shape, (size_t)i, &t->shape[i]) || t->shape[i] < 0, ISO_EDATA,
                 "%s: tensor \"%s\" has a size that is no whole number >= 0; the file is damaged", path, t->name);
     FAIL_IF(!int_at(offsets, 0, &at->begin) || !int_at(offsets, 1, &at->end) || at->begin < 0 || at->end < at->begin ||
-            at->end > n_bytes, ISO_EDATA, "%s: tensor \"%s\" lies outside of the file; it is cut short or damaged", path, t->name);
+                at->end > n_bytes,
+            ISO_EDATA, "%s: tensor \"%s\" lies outside of the file; it is cut short or damaged", path, t->name);
     FAIL_IF(!tensor_bytes(t, &bytes) || bytes != at->end - at->begin, ISO_EDATA,
             "%s: tensor \"%s\" has %" PRId64 " bytes, not what its shape needs; the file is damaged", path, t->name,
             at->end - at->begin);
@@ -188,7 +195,8 @@ done:
 }
 
 /* Fills everything but the values; spans [number of tensors] in the order of f->tensors. */
-static iso_status read_header(const char *path, json_t *header, int64_t n_bytes, iso_tensor_file *f, span *spans, iso_error *err)
+static iso_status read_header(const char *path, json_t *header, int64_t n_bytes, iso_tensor_file *f, span *spans,
+                              iso_error *err)
 {
     iso_status st = ISO_OK;
     const char *name;
@@ -215,13 +223,16 @@ static iso_status load_header(const char *path, FILE *file, json_t **header, int
     uint64_t size = 0;
     char *text = NULL;
     FAIL_IF(fstat(fileno(file), &s) || !S_ISREG(s.st_mode), ISO_EIO, "%s: not a regular file", path);
-    FAIL_IF(fread(&size, sizeof size, 1, file) != 1 || size > (uint64_t)s.st_size - SIZE_BYTES || size > MAX_HEADER_BYTES, ISO_EDATA,
-            "%s: not a safetensors file, or cut short", path);
+    FAIL_IF(fread(&size, sizeof size, 1, file) != 1 || size > (uint64_t)s.st_size - SIZE_BYTES ||
+                size > MAX_HEADER_BYTES,
+            ISO_EDATA, "%s: not a safetensors file, or cut short", path);
     ALLOC(text, (int64_t)size, 1);
     FAIL_IF(fread(text, 1, (size_t)size, file) != (size_t)size, ISO_EIO, "%s: cannot be read", path);
-    FAIL_IF(size == 0 || text[0] != '{', ISO_EDATA, "%s: not a safetensors file: its header does not begin with {", path);
+    FAIL_IF(size == 0 || text[0] != '{', ISO_EDATA, "%s: not a safetensors file: its header does not begin with {",
+            path);
     *header = json_loadb(text, (size_t)size, JSON_REJECT_DUPLICATES, &why);
-    FAIL_IF(!*header, ISO_EDATA, "%s: not a safetensors file: its header is no JSON (byte %d: %s)", path, why.position, why.text);
+    FAIL_IF(!*header, ISO_EDATA, "%s: not a safetensors file: its header is no JSON (byte %d: %s)", path, why.position,
+            why.text);
     *n_bytes = (int64_t)s.st_size - SIZE_BYTES - (int64_t)size;
 done:
     iso_free(text);

@@ -27,12 +27,13 @@ const iso_tensor *iso_tensors_find(const iso_tensor_file *f, const char *name);
 
 /* ------------------------------------------------------------ files written beside their place and renamed */
 
+/* `temp` lies beside `path`; it is open for writing from its start, and `path` appears only when committed. */
 typedef struct iso_out { FILE *file; char *path, *temp; } iso_out;
 iso_status iso_out_open(const char *path, iso_out *o, iso_error *err);
 iso_status iso_out_commit(iso_out *o, iso_error *err);   /* flush, fsync, close, rename; a full disk is an error */
 void iso_out_discard(iso_out *o);                        /* after commit: nothing */
 iso_status iso_make_dir(const char *path, iso_error *err);              /* like mkdir -p */
-/* hex [65]; streams the file (or, for a folder, its files by name). */
+/* hex [65]; streams the file. For a folder: of what `sha256sum *` prints in it, in byte order of the names. */
 iso_status iso_sha256_path(const char *path, char *hex, iso_error *err);
 
 #endif
