@@ -8,7 +8,9 @@
 #ifdef ISO_HAVE_DNNL
 #define USE_DNNL 1
 #include <oneapi/dnnl/dnnl.h>
-#include <omp.h>
+/* oneDNN's threads are those of libgomp, which has this header in gcc's folders, where clang does not look. */
+int omp_get_max_threads(void);
+void omp_set_num_threads(int n);
 #endif
 #endif
 
