@@ -24,7 +24,7 @@ set(ISO_ISAS "${isas}" CACHE STRING "Instruction sets of the kernels; the best t
 function(iso_compile target precision)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src
     ${PROJECT_BINARY_DIR}/generated)
-  target_compile_definitions(${target} PRIVATE _GNU_SOURCE ${precision})
+  target_compile_definitions(${target} PRIVATE _GNU_SOURCE ${precision} $<$<CONFIG:Debug>:ISO_DEBUG=1>)
   target_link_libraries(${target} PUBLIC iso_third_party)
 endfunction()
 

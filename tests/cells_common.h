@@ -29,7 +29,8 @@ static inline void test_cells_finish(test_cells *t, int64_t n)
     t->cells = (iso_cells){.x = &t->x, .log_library = t->log_library};
 }
 
-/* n cells of `groups` kinds, G genes: each kind has a tenth of the genes raised eightfold. Negative binomial, theta 5. */
+/* n cells of `groups` kinds, G genes: each kind has a tenth of the genes raised eightfold. Negative binomial, theta
+ * 5. */
 static inline void test_cells_counts(test_cells *t, int64_t n, int64_t G, int groups, double depth)
 {
     *t = (test_cells){.x = {.n_rows = n, .n_cols = G}};
@@ -97,15 +98,22 @@ static inline void test_cells_free(test_cells *t)
 /* Count data with the usual architecture, small. */
 static inline iso_vae_config test_config(int64_t G, const char *likelihood, int n_latent, int n_hidden)
 {
-    iso_vae_config c = {.n_genes = G, .n_latent = n_latent, .n_hidden = n_hidden, .n_layers = 1, .dropout = 0.1, .batch_norm = true};
+    iso_vae_config c = {
+        .n_genes = G, .n_latent = n_latent, .n_hidden = n_hidden, .n_layers = 1, .dropout = 0.1, .batch_norm = true};
     if (iso_likelihood_find(likelihood, &c.likelihood, NULL)) abort();
     return c;
 }
 
 static inline iso_train_options test_training(int epochs, int64_t batch)
 {
-    return (iso_train_options){.max_epochs = epochs, .batch_size = batch, .adam = {4e-3, 0.9, 0.999, 0.01, 1e-6}, .cosine = true,
-                               .kl_weight = 1, .kl_warmup = 0.25, .free_bits_groups = 1, .seed = 3};
+    return (iso_train_options){.max_epochs = epochs,
+                               .batch_size = batch,
+                               .adam = {4e-3, 0.9, 0.999, 0.01, 1e-6},
+                               .cosine = true,
+                               .kl_weight = 1,
+                               .kl_warmup = 0.25,
+                               .free_bits_groups = 1,
+                               .seed = 3};
 }
 
 #endif

@@ -55,10 +55,17 @@ static cells cells_new(const iso_likelihood *law, int64_t B, int64_t G, int64_t 
     c.d_dispersion = memory(D * G, sizeof(real));
     c.d_log_library = memory(B, sizeof(real));
     c.a = (iso_lik_args){.x = {.n_rows = B, .n_cols = G, .indptr = c.indptr, .indices = c.indices, .values = c.values},
-                         .log_library = c.log_library, .mean = c.mean, .dispersion = law->has_dispersion ? c.dispersion : NULL,
-                         .dropout = law->has_dropout ? c.dropout : NULL, .dispersion_row = D > 1 ? c.which : NULL,
-                         .loss = c.loss, .d_mean = c.d_mean, .d_dropout = c.d_dropout, .d_dispersion = c.d_dispersion,
-                         .d_log_library = c.d_log_library, .scratch = memory(ISO_LIK_SCRATCH * G, sizeof(real))};
+                         .log_library = c.log_library,
+                         .mean = c.mean,
+                         .dispersion = law->has_dispersion ? c.dispersion : NULL,
+                         .dropout = law->has_dropout ? c.dropout : NULL,
+                         .dispersion_row = D > 1 ? c.which : NULL,
+                         .loss = c.loss,
+                         .d_mean = c.d_mean,
+                         .d_dropout = c.d_dropout,
+                         .d_dispersion = c.d_dispersion,
+                         .d_log_library = c.d_log_library,
+                         .scratch = memory(ISO_LIK_SCRATCH * G, sizeof(real))};
     for (int64_t i = 0; i < ISO_LIK_SCRATCH * G; i++) c.a.scratch[i] = (real)NAN;    /* nothing may rely on it */
     for (int64_t b = 0; b < B; b++) c.which[b] = (int32_t)(b * 7 % D);
     return c;
@@ -66,8 +73,9 @@ static cells cells_new(const iso_likelihood *law, int64_t B, int64_t G, int64_t 
 
 static void cells_free(cells *c)
 {
-    void *all[] = {c->indptr, c->indices, c->values, c->which, c->mean, c->dropout, c->dispersion, c->log_library, c->loss,
-                   c->d_mean, c->d_dropout, c->d_dispersion, c->d_log_library, c->a.scratch};
+    void *all[] = {c->indptr,    c->indices,      c->values,        c->which,    c->mean,
+                   c->dropout,   c->dispersion,   c->log_library,   c->loss,     c->d_mean,
+                   c->d_dropout, c->d_dispersion, c->d_log_library, c->a.scratch};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) iso_free(all[i]);
 }
 
@@ -131,7 +139,8 @@ static int near(double got, double want, double relative, double absolute, const
     return 0;
 }
 
-/* The loops of one CPU level against the golden points. Absolute part: `rounding` in units of what goes into the sum. */
+/* The loops of one CPU level against the golden points. Absolute part: `rounding` in units of what goes into the
+ * sum. */
 static int golden_rows(const iso_kernels *k, const golden_law *l, double relative, double rounding)
 {
     int ok = 1;
@@ -143,13 +152,16 @@ static int golden_rows(const iso_kernels *k, const golden_law *l, double relativ
         snprintf(where, sizeof where, "%s %s point", k->name, l->law->name);
         double few = p->x <= 8 ? p->x : 0, z = l->law->counts ? 0 : fabs(p->d_dispersion);
         double size = l->law->counts ? fmin(exp(p->mean), 1) + p->x : z + fabs(p->mean);
-        ok &= near((double)c.loss[i], -p->log_p, relative, rounding * (few * (1 + fabs(p->mean)) + few + z + !l->law->counts * 8), "loss", where, i);
+        ok &= near((double)c.loss[i], -p->log_p, relative,
+                   rounding * (few * (1 + fabs(p->mean)) + few + z + !l->law->counts * 8), "loss", where, i);
         double d_mean = l->law->counts ? (double)c.d_log_library[i] : (double)c.d_mean[i];
         ok &= near(d_mean, -p->d_mean, relative, rounding * size, "d mean", where, i);
         if (l->law->has_dispersion)
-            ok &= near((double)c.d_dispersion[i], -p->d_dispersion, relative, rounding * size, "d dispersion", where, i);
+            ok &= near((double)c.d_dispersion[i], -p->d_dispersion, relative, rounding * size, "d dispersion", where,
+                       i);
         if (l->law->has_dropout)
-            ok &= near((double)c.d_dropout[i], -p->d_dropout, relative, rounding * fmin(1, size), "d dropout", where, i);
+            ok &= near((double)c.d_dropout[i], -p->d_dropout, relative, rounding * fmin(1, size), "d dropout", where,
+                       i);
         if (l->law->counts) ok &= c.d_mean[i] == 0 || fabs((double)c.d_mean[i]) <= rounding * size;
     }
     cells_free(&c);

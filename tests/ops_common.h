@@ -1,5 +1,5 @@
-/* ops_common.h: runs an op's example in a small graph: leaves -> op -> weighted sum. Shared by the gradient check (double)
- * and the precision check (float). */
+/* ops_common.h: runs an op's example in a small graph: leaves -> op -> weighted sum. Shared by the gradient check
+ * (double) and the precision check (float). */
 #ifndef OPS_COMMON_H
 #define OPS_COMMON_H
 
@@ -37,15 +37,20 @@ static void weigh_backward(const iso_args *a)
         a->d_in[0][i] = a->add[0] ? a->d_in[0][i] + d : d;
     }
 }
-static const iso_op op_weigh = {.name = "weigh", .shape = weigh_shape, .forward = weigh_forward, .backward = weigh_backward};
+static const iso_op op_weigh = {
+    .name = "weigh", .shape = weigh_shape, .forward = weigh_forward, .backward = weigh_backward};
 
 /* twice: 2 x, a node between a parameter and the op under test, so that its value and gradient are planned memory. */
 static void twice_forward(const iso_args *a)
 {
     for (int64_t i = 0; i < a->rows * a->cols; i++) a->out[i] = 2 * a->in[0][i];
 }
-static void twice_backward(const iso_args *a) { iso_pass_gradient(a->d_in[0], a->add[0], 2, a->d_out, a->rows * a->cols); }
-static const iso_op op_twice = {.name = "twice", .shape = iso_same_shape, .forward = twice_forward, .backward = twice_backward};
+static void twice_backward(const iso_args *a)
+{
+    iso_pass_gradient(a->d_in[0], a->add[0], 2, a->d_out, a->rows * a->cols);
+}
+static const iso_op op_twice = {
+    .name = "twice", .shape = iso_same_shape, .forward = twice_forward, .backward = twice_backward};
 
 enum { MAX_CELLS = 32, MAX_GENES = 320 };
 typedef struct setting {
@@ -86,8 +91,14 @@ static void make_batch(setting *s)
                 if (s->indices[k] == g) s->col_rows[at] = (int32_t)b, s->col_values[at++] = s->input_values[k];
         s->colptr[g + 1] = at;
     }
-    s->batch = (iso_batch){.n = e->cells, .x = {e->cells, e->genes, s->indptr, s->indices, s->values}, .input_values = s->input_values,
-                           .colptr = s->colptr, .col_rows = s->col_rows, .col_values = s->col_values, .cells = s->cells, .codes = {s->codes}};
+    s->batch = (iso_batch){.n = e->cells,
+                           .x = {e->cells, e->genes, s->indptr, s->indices, s->values},
+                           .input_values = s->input_values,
+                           .colptr = s->colptr,
+                           .col_rows = s->col_rows,
+                           .col_values = s->col_values,
+                           .cells = s->cells,
+                           .codes = {s->codes}};
 }
 
 /* Graph of an example. fan_out >= 0: that input is also read by the loss itself. via: inputs pass through `twice`. */
@@ -106,7 +117,8 @@ static void make_setting(setting *s, const iso_op *op, const iso_example *e, int
         int64_t rows = e->in[j].per_cell ? e->cells : e->in[j].rows;
         s->leaf[j] = in[j] = -1;
         if (!e->in[j].cols) continue;
-        s->leaf[j] = in[j] = e->in[j].is_state ? iso_graph_state(s->g, name, rows, e->in[j].cols, 0) : iso_graph_param(s->g, name, rows, e->in[j].cols, 0);
+        s->leaf[j] = in[j] = e->in[j].is_state ? iso_graph_state(s->g, name, rows, e->in[j].cols, 0)
+                                               : iso_graph_param(s->g, name, rows, e->in[j].cols, 0);
         s->g->nodes[in[j]].per_cell = e->in[j].per_cell;
         if (via && !e->in[j].is_state) in[j] = iso_graph_op(s->g, &op_twice, NULL, 1, &in[j]);
     }
@@ -124,14 +136,16 @@ static void make_setting(setting *s, const iso_op *op, const iso_example *e, int
     for (int j = 0; j < e->n_in; j++) {
         if (s->leaf[j] < 0) continue;
         const iso_node *n = &s->g->nodes[s->leaf[j]];
-        real *x = n->leaf == ISO_PARAM ? s->g->param + s->g->params[n->slot].offset : s->g->state + s->g->states[n->slot].offset;
+        real *x = n->leaf == ISO_PARAM ? s->g->param + s->g->params[n->slot].offset
+                                       : s->g->state + s->g->states[n->slot].offset;
         iso_rng r = iso_rng_start((iso_rng_key){.seed = 21, .stream = ISO_STREAM_TEST, .epoch = (uint32_t)j}, 0);
         for (int64_t i = 0; i < n->rows * n->cols; i++) {
             double v = e->in[j].lo + (e->in[j].hi - e->in[j].lo) * iso_rng_uniform(&r);
             x[i] = (real)(via && !e->in[j].is_state ? v / 2 : v);
         }
     }
-    iso_plan_request want = {.outputs = &s->out, .n_outputs = 1, .loss = s->loss, .max_cells = e->cells + 3, .poison = true};
+    iso_plan_request want = {
+        .outputs = &s->out, .n_outputs = 1, .loss = s->loss, .max_cells = e->cells + 3, .poison = true};
     if (iso_plan_new(s->g, &want, &s->plan, &err) != ISO_OK) fail_msg("%s", err.msg);
 }
 

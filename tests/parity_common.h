@@ -80,14 +80,21 @@ typedef struct parity {
 
 /* One tensor of ours and where its values lie in theirs: their array is [rows, row_length] or, transposed, [cols, ...];
  * `first` is the first of their columns that is ours. */
-typedef struct twin { const char *ours; bool state; const char *theirs; bool transposed; int64_t row_length, first; } twin;
+typedef struct twin {
+    const char *ours;
+    bool state;
+    const char *theirs;
+    bool transposed;
+    int64_t row_length, first;
+} twin;
 
 static double twin_value(const twin *t, const double *theirs, int64_t row, int64_t col)
 {
     return t->transposed ? theirs[col * t->row_length + t->first + row] : theirs[row * t->row_length + t->first + col];
 }
 
-static void for_each_twin(parity *p, void (*visit)(parity *p, const twin *t, const char *group, double scale), const char *group, double scale)
+static void for_each_twin(parity *p, void (*visit)(parity *p, const twin *t, const char *group, double scale),
+                          const char *group, double scale)
 {
     char ours[96], theirs[160];
     const char *const sides[] = {"encoder", "decoder"}, *const paths[] = {"z_encoder/encoder", "decoder/px_decoder"};
@@ -118,7 +125,8 @@ static void for_each_twin(parity *p, void (*visit)(parity *p, const twin *t, con
         {"decoder.dropout.bias", false, "decoder/px_dropout_decoder/bias", false, p->G, 0},
         {"decoder.dispersion_head.weight", false, "decoder/px_r_decoder/weight", false, p->H, 0},
         {"decoder.dispersion_head.bias", false, "decoder/px_r_decoder/bias", false, p->G, 0},
-        {ISO_DISPERSION_NAME, false, "px_r", p->v.c.dispersion == ISO_DISPERSION_BATCH, p->v.c.dispersion == ISO_DISPERSION_BATCH ? p->C : p->G, 0},
+        {ISO_DISPERSION_NAME, false, "px_r", p->v.c.dispersion == ISO_DISPERSION_BATCH,
+         p->v.c.dispersion == ISO_DISPERSION_BATCH ? p->C : p->G, 0},
     };
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) visit(p, &heads[i], group, scale);
 }
@@ -152,11 +160,13 @@ static void expect(const char *what, double ours, double theirs, double toleranc
 {
     double error = fabs(ours - theirs) / (fabs(theirs) + floor_);
     if (error > worst) worst = error;
-    if (!(error <= tolerance)) fail_msg("%s: %.17g, scvi-tools %.17g, relative error %.3g > %.3g", what, ours, theirs, error, tolerance);
+    if (!(error <= tolerance))
+        fail_msg("%s: %.17g, scvi-tools %.17g, relative error %.3g > %.3g", what, ours, theirs, error, tolerance);
 }
 
-/* Gradients (group train/grad) or weights after five steps. Errors are relative to the element and to the tensor's scale; a
- * bias before batch norm has no gradient but rounding, so the floor is also a share of the largest gradient of all. */
+/* Gradients (group train/grad) or weights after five steps. Errors are relative to the element and to the tensor's
+ * scale; a bias before batch norm has no gradient but rounding, so the floor is also a share of the largest gradient
+ * of all. */
 static void compare_twin(parity *p, const twin *t, const char *group, double scale)
 {
     const iso_named *info;
@@ -172,8 +182,8 @@ static void compare_twin(parity *p, const twin *t, const char *group, double sca
     for (int64_t i = 0; i < n; i++) top = fmax(top, fabs(theirs[i]));
     for (int64_t r = 0; r < info->rows; r++)
         for (int64_t c = 0; c < info->cols; c++)
-            expect(name, (double)ours[r * info->cols + c] * (grad ? 1 / (double)p->B : 1), twin_value(t, theirs, r, c), p->loose,
-                   0.1 * top + 0.01 * scale);
+            expect(name, (double)ours[r * info->cols + c] * (grad ? 1 / (double)p->B : 1), twin_value(t, theirs, r, c),
+                   p->loose, 0.1 * top + 0.01 * scale);
     free(theirs);
 }
 
@@ -199,15 +209,26 @@ static void open_parity(parity *p, const char *file)
     p->G = n / p->B, p->L /= p->B, p->H = attribute_int(p->f, "n_hidden"), p->C = attribute_int(p->f, "n_batch");
     p->layers = (int)attribute_int(p->f, "n_layers");
     p->kl_weight = attribute_real(p->f, "kl_weight");
-    iso_vae_config c = {.n_genes = p->G, .n_latent = (int)p->L, .n_hidden = (int)p->H, .n_layers = p->layers, .batch_norm = true,
-                        .n_categorical = 1, .n_categories = {(int)p->C}};
+    iso_vae_config c = {.n_genes = p->G,
+                        .n_latent = (int)p->L,
+                        .n_hidden = (int)p->H,
+                        .n_layers = p->layers,
+                        .batch_norm = true,
+                        .n_categorical = 1,
+                        .n_categories = {(int)p->C}};
     attribute_text(p->f, "likelihood", text, sizeof text);
     assert_int_equal(iso_likelihood_find(text, &c.likelihood, &err), ISO_OK);
     attribute_text(p->f, "dispersion", text, sizeof text);
-    c.dispersion = strcmp(text, "gene-batch") == 0 ? ISO_DISPERSION_BATCH : strcmp(text, "gene-cell") == 0 ? ISO_DISPERSION_CELL : ISO_DISPERSION_GENE;
+    c.dispersion = strcmp(text, "gene-batch") == 0  ? ISO_DISPERSION_BATCH
+                   : strcmp(text, "gene-cell") == 0 ? ISO_DISPERSION_CELL
+                                                    : ISO_DISPERSION_GENE;
     if (iso_vae_build(&c, 0, &p->v, &err)) fail_msg("%s", err.msg);
 
-    p->x = (iso_csr){.n_rows = p->B, .n_cols = p->G, .indptr = calloc((size_t)p->B + 1, 8), .indices = calloc((size_t)n, 4), .values = calloc((size_t)n, 4)};
+    p->x = (iso_csr){.n_rows = p->B,
+                     .n_cols = p->G,
+                     .indptr = calloc((size_t)p->B + 1, 8),
+                     .indices = calloc((size_t)n, 4),
+                     .values = calloc((size_t)n, 4)};
     p->log_library = calloc((size_t)p->B, sizeof(real));
     p->noise = calloc((size_t)(p->B * p->L), sizeof(real));
     p->codes = calloc((size_t)p->B, sizeof *p->codes);
@@ -215,7 +236,8 @@ static void open_parity(parity *p, const char *file)
         double total = 0;
         for (int64_t g = 0; g < p->G; g++) {
             total += x[b * p->G + g];
-            if (x[b * p->G + g] != 0) p->x.indices[p->x.nnz] = (int32_t)g, p->x.values[p->x.nnz++] = (float)x[b * p->G + g];
+            if (x[b * p->G + g] != 0)
+                p->x.indices[p->x.nnz] = (int32_t)g, p->x.values[p->x.nnz++] = (float)x[b * p->G + g];
         }
         p->x.indptr[b + 1] = p->x.nnz;
         p->log_library[b] = (real)log(total);
@@ -227,7 +249,8 @@ static void open_parity(parity *p, const char *file)
     if (iso_batcher_new(&p->cells, p->B, &p->batcher, &err)) fail_msg("%s", err.msg);
     int64_t *index = calloc((size_t)p->B, sizeof *index);
     for (int64_t b = 0; b < p->B; b++) index[b] = b;
-    if (iso_batcher_fill(p->batcher, p->env, iso_kernels_best(), index, p->B, true, &p->batch, &err)) fail_msg("%s", err.msg);
+    if (iso_batcher_fill(p->batcher, p->env, iso_kernels_best(), index, p->B, true, &p->batch, &err))
+        fail_msg("%s", err.msg);
     p->batch->noise = p->noise;
     free(index), free(x), free(batch), free(eps);
 }
@@ -255,21 +278,29 @@ static void check_evaluation(parity *p)
     iso_vae *v = &p->v;
     iso_plan *plan, *decode;
     int nodes[] = {v->mu, v->raw, v->z, v->kl, v->reconstruction};
-    assert_int_equal(iso_plan_new(v->g, &(iso_plan_request){.outputs = nodes, .n_outputs = 5, .loss = -1, .max_cells = p->B}, &plan, &err), ISO_OK);
-    assert_int_equal(iso_plan_new(v->g, &(iso_plan_request){.outputs = &v->decoded, .n_outputs = 1, .loss = -1, .max_cells = p->B}, &decode, &err), ISO_OK);
+    assert_int_equal(iso_plan_new(v->g,
+                                  &(iso_plan_request){.outputs = nodes, .n_outputs = 5, .loss = -1, .max_cells = p->B},
+                                  &plan, &err),
+                     ISO_OK);
+    assert_int_equal(
+        iso_plan_new(v->g, &(iso_plan_request){.outputs = &v->decoded, .n_outputs = 1, .loss = -1, .max_cells = p->B},
+                     &decode, &err),
+        ISO_OK);
     iso_plan_run(plan, p->env, iso_kernels_best(), p->batch, &(iso_settings){.kl_weight = 1});
     double floor_ = sizeof(real) == 8 ? 1e-6 : 0.1;       /* latent coordinates near 0 */
     compare_array(p, "eval/qz_m", iso_plan_value(plan, v->mu), p->tight, floor_);
     compare_array(p, "eval/z", iso_plan_value(plan, v->z), p->tight, floor_);
     real *variance = calloc((size_t)(p->B * p->L), sizeof *variance);
-    for (int64_t i = 0; i < p->B * p->L; i++) variance[i] = (real)iso_posterior_variance(iso_plan_value(plan, v->raw)[i]);
+    for (int64_t i = 0; i < p->B * p->L; i++)
+        variance[i] = (real)iso_posterior_variance(iso_plan_value(plan, v->raw)[i]);
     compare_array(p, "eval/qz_v", variance, p->tight, 0);
     compare_kl(p, "eval/kl", iso_plan_value(plan, v->kl));
     compare_array(p, "eval/reconstruction", p->batch->cell_loss, p->loose, 0);
     p->batch->inputs[ISO_SLOT_Z] = iso_plan_value(plan, v->z);
     iso_plan_run(decode, p->env, iso_kernels_best(), p->batch, &(iso_settings){.kl_weight = 1});
     real *rate = calloc((size_t)(p->B * p->G), sizeof *rate);
-    for (int64_t i = 0; i < p->B * p->G; i++) rate[i] = (real)((double)iso_plan_value(decode, v->decoded)[i] * exp((double)p->log_library[i / p->G]));
+    for (int64_t i = 0; i < p->B * p->G; i++)
+        rate[i] = (real)((double)iso_plan_value(decode, v->decoded)[i] * exp((double)p->log_library[i / p->G]));
     compare_array(p, "eval/px_rate", rate, p->tight, 0);
     compare_array(p, "eval/px_scale", iso_plan_value(decode, v->decoded), p->tight, 0);
     free(variance), free(rate);
@@ -293,13 +324,19 @@ static void check_training(parity *p)
     int64_t n;
     const iso_adam how = {1e-3, 0.9, 0.999, 0.01, 1e-6};
     int nodes[] = {v->kl, v->reconstruction};
-    assert_int_equal(iso_plan_new(v->g, &(iso_plan_request){.outputs = nodes, .n_outputs = 2, .loss = v->loss, .max_cells = p->B, .poison = true}, &plan, &err), ISO_OK);
+    assert_int_equal(
+        iso_plan_new(
+            v->g,
+            &(iso_plan_request){.outputs = nodes, .n_outputs = 2, .loss = v->loss, .max_cells = p->B, .poison = true},
+            &plan, &err),
+        ISO_OK);
     assert_int_equal(iso_optimizer_new(v->g, &adam, &err), ISO_OK);
     const iso_settings s = {.training = true, .kl_weight = (real)p->kl_weight};
     double *losses = read_array(p->f, "train/loss_of_5_steps", &n);
     for (int step = 0; step < 5; step++) {
         iso_plan_run(plan, p->env, iso_kernels_best(), p->batch, &s);
-        expect("train/loss_of_5_steps", (double)iso_plan_value(plan, v->loss)[0] / (double)p->B, losses[step], p->loose, 0);
+        expect("train/loss_of_5_steps", (double)iso_plan_value(plan, v->loss)[0] / (double)p->B, losses[step], p->loose,
+               0);
         if (step == 0) {
             compare_kl(p, "train/kl", iso_plan_value(plan, v->kl));
             compare_array(p, "train/reconstruction", p->batch->cell_loss, p->loose, 0);

@@ -46,7 +46,8 @@ static void laws_have_their_moments(void **state)
     const double gamma[] = {0.1, 0.9, 1, 4.5, 80};
     for (int k = 0; k < 5; k++) {
         for (int i = 0; i < N; i++) {
-            iso_rng r = iso_rng_start((iso_rng_key){.seed = 3, .stream = ISO_STREAM_TEST, .epoch = (uint32_t)k}, (uint64_t)i);
+            iso_rng r = iso_rng_start((iso_rng_key){.seed = 3, .stream = ISO_STREAM_TEST, .epoch = (uint32_t)k},
+                                      (uint64_t)i);
             x[i] = iso_rng_poisson(&r, poisson[k]);
         }
         moments(x, N, &mean, &var);
@@ -54,7 +55,8 @@ static void laws_have_their_moments(void **state)
         assert_true(fabs(mean - m) < 5 * sqrt(m / N));
         assert_true(fabs(var - m) < 5 * sqrt((m + 2 * m * m) / N));
         for (int i = 0; i < N; i++) {
-            iso_rng r = iso_rng_start((iso_rng_key){.seed = 4, .stream = ISO_STREAM_TEST, .epoch = (uint32_t)k}, (uint64_t)i);
+            iso_rng r = iso_rng_start((iso_rng_key){.seed = 4, .stream = ISO_STREAM_TEST, .epoch = (uint32_t)k},
+                                      (uint64_t)i);
             x[i] = iso_rng_gamma(&r, gamma[k]);
         }
         moments(x, N, &mean, &var);

@@ -1,5 +1,5 @@
-/* test_diagnose_double.c: the diagnosis is right where the answer is known: the linear-Gaussian model in closed form, and
- * count models that are healthy or driven to collapse. */
+/* test_diagnose_double.c: the diagnosis is right where the answer is known: the linear-Gaussian model in closed form,
+ * and count models that are healthy or driven to collapse. */
 #include "cells_common.h"
 
 #include <setjmp.h>
@@ -24,7 +24,10 @@ static double log_likelihood(double variance)
     return sum;
 }
 
-static int by_size(const void *a, const void *b) { return (*(const double *)a < *(const double *)b) - (*(const double *)a > *(const double *)b); }
+static int by_size(const void *a, const void *b)
+{
+    return (*(const double *)a < *(const double *)b) - (*(const double *)a > *(const double *)b);
+}
 
 /* Gaussian law whose sigma starts at exp(log_sigma), so that a fixed one stays there. */
 static iso_likelihood fixed_law(double log_sigma)
@@ -42,14 +45,25 @@ static void check_linear_gaussian(double variance, int active, int steps)
     iso_error err = {0};
     iso_env *env = iso_env_new(1);
     iso_likelihood law = fixed_law(0.5 * log(variance));
-    iso_vae_config c = {.n_genes = D, .n_latent = L, .n_layers = 0, .likelihood = &law, .linear_decoder = true, .fixed_dispersion = true};
+    iso_vae_config c = {.n_genes = D,
+                        .n_latent = L,
+                        .n_layers = 0,
+                        .likelihood = &law,
+                        .linear_decoder = true,
+                        .fixed_dispersion = true};
     iso_vae v;
     iso_history h;
     test_cells_gaussian(&t, N, D, eigenvalue);
     assert_int_equal(iso_vae_build(&c, 5, &v, &err), ISO_OK);
-    iso_train_options o = {.max_epochs = steps, .batch_size = N, .adam = {0.01, 0.9, 0.999, 1e-8, 0}, .cosine = true, .kl_weight = 1,
-                           .free_bits_groups = 1, .seed = 1};
-    assert_int_equal(iso_train(env, &v, &t.cells, t.index, N, NULL, 0, &o, (iso_train_names){0}, NULL, NULL, &h, &err), ISO_OK);
+    iso_train_options o = {.max_epochs = steps,
+                           .batch_size = N,
+                           .adam = {0.01, 0.9, 0.999, 1e-8, 0},
+                           .cosine = true,
+                           .kl_weight = 1,
+                           .free_bits_groups = 1,
+                           .seed = 1};
+    assert_int_equal(iso_train(env, &v, &t.cells, t.index, N, NULL, 0, &o, (iso_train_names){0}, NULL, NULL, &h, &err),
+                     ISO_OK);
 
     iso_evaluator *e;
     iso_diagnosis d;
@@ -59,15 +73,16 @@ static void check_linear_gaussian(double variance, int active, int steps)
     for (int i = 0; i < N; i++) mean += elbo[i] / N;
     assert_int_equal(iso_diagnose(e, t.index, N, NULL, 0, mean, mean, 1, &d, &err), ISO_OK);
 
-    print_message("sigma^2 = %g: ELBO %.5f, log-likelihood %.5f, %d active, %s\n", variance, mean, log_likelihood(variance), d.active_units,
-                  iso_verdict_names[d.verdict]);
+    print_message("sigma^2 = %g: ELBO %.5f, log-likelihood %.5f, %d active, %s\n", variance, mean,
+                  log_likelihood(variance), d.active_units, iso_verdict_names[d.verdict]);
     assert_true(fabs(mean - log_likelihood(variance)) < 1e-3);
     assert_int_equal(d.active_units, active);
     qsort(d.kl_per_dim, L, sizeof(double), by_size);
     qsort(d.var_mu, L, sizeof(double), by_size);
     for (int i = 0; i < L; i++) {
         double ratio = eigenvalue[i] > variance ? eigenvalue[i] / variance : 1;
-        print_message("  KL %.4f (%.4f), Var mu %.4f (%.4f)\n", d.kl_per_dim[i], 0.5 * log(ratio), d.var_mu[i], 1 - 1 / ratio);
+        print_message("  KL %.4f (%.4f), Var mu %.4f (%.4f)\n", d.kl_per_dim[i], 0.5 * log(ratio), d.var_mu[i],
+                      1 - 1 / ratio);
         assert_true(fabs(d.kl_per_dim[i] - 0.5 * log(ratio)) < 3e-3);
         assert_true(fabs(d.var_mu[i] - (1 - 1 / ratio)) < 5e-3);
     }
@@ -102,15 +117,19 @@ static iso_verdict train_and_diagnose(iso_vae_config c, iso_train_options o, cha
     test_cells_counts(&t, CELLS, GENES, 4, 400);
     c.n_genes = GENES;
     assert_int_equal(iso_vae_build(&c, 1, &v, &err), ISO_OK);
-    assert_int_equal(iso_train(env, &v, &t.cells, t.index, TRAIN, NULL, 0, &o, (iso_train_names){0}, NULL, NULL, &h, &err), ISO_OK);
+    assert_int_equal(
+        iso_train(env, &v, &t.cells, t.index, TRAIN, NULL, 0, &o, (iso_train_names){0}, NULL, NULL, &h, &err), ISO_OK);
     assert_int_equal(iso_evaluator_new(env, &v, &t.cells, &e, &err), ISO_OK);
     assert_int_equal(iso_evaluate(e, t.index, CELLS, 5, 0, 1, &(iso_cell_scores){.elbo = elbo}, &err), ISO_OK);
     for (int i = 0; i < TRAIN; i++) train += elbo[i] / TRAIN;
     for (int i = TRAIN; i < CELLS; i++) held_out += elbo[i] / (CELLS - TRAIN);
-    assert_int_equal(iso_diagnose(e, t.index + TRAIN, CELLS - TRAIN, t.index, TRAIN, train, held_out, 1, &d, &err), ISO_OK);
-    print_message("%s: AU %d of %d, KL %.2f, MI %.2f (cap %.2f), KL(q||p) %.2f..%.2f, shuffle %.2f of %.1f, ELBO %.2f / %.2f\n  %s\n", iso_verdict_names[d.verdict],
-                  d.active_units, d.n_latent, d.kl, d.mutual_information, d.mutual_information_cap, d.kl_aggregate_least, d.kl_aggregate, d.shuffle_loss,
-                  d.nll, train, held_out, d.text);
+    assert_int_equal(iso_diagnose(e, t.index + TRAIN, CELLS - TRAIN, t.index, TRAIN, train, held_out, 1, &d, &err),
+                     ISO_OK);
+    print_message("%s: AU %d of %d, KL %.2f, MI %.2f (cap %.2f), KL(q||p) %.2f..%.2f, shuffle %.2f of %.1f, ELBO %.2f "
+                  "/ %.2f\n  %s\n",
+                  iso_verdict_names[d.verdict], d.active_units, d.n_latent, d.kl, d.mutual_information,
+                  d.mutual_information_cap, d.kl_aggregate_least, d.kl_aggregate, d.shuffle_loss, d.nll, train,
+                  held_out, d.text);
     iso_verdict verdict = d.verdict;
     if (cure) strcpy(cure, d.cure);
     iso_diagnosis_clear(&d);
@@ -160,8 +179,12 @@ static void test_free_bits_cure(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_linear_gaussian), cmocka_unit_test(test_linear_gaussian_cured), cmocka_unit_test(test_healthy),
-        cmocka_unit_test(test_collapse_by_beta), cmocka_unit_test(test_collapse_when_decoder_sees_the_cell), cmocka_unit_test(test_free_bits_cure),
+        cmocka_unit_test(test_linear_gaussian),
+        cmocka_unit_test(test_linear_gaussian_cured),
+        cmocka_unit_test(test_healthy),
+        cmocka_unit_test(test_collapse_by_beta),
+        cmocka_unit_test(test_collapse_when_decoder_sees_the_cell),
+        cmocka_unit_test(test_free_bits_cure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

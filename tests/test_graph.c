@@ -1,4 +1,5 @@
-/* Neighbours, graph, clusters and scores: closed cases, same bits for any number of threads, refusals, lack of memory. */
+/* Neighbours, graph, clusters and scores: closed cases, same bits for any number of threads, refusals, lack of
+ * memory. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -191,8 +192,8 @@ static void bad_graphs_are_refused(void **state)
     iso_env_free(env);
 }
 
-/* Three cells, 400 copies of each: more neighbours are asked for than there are copies. The search does not get from one
- * heap to the next, and the rows that it leaves short are done exactly. */
+/* Three cells, 400 copies of each: more neighbours are asked for than there are copies. The search does not get from
+ * one heap to the next, and the rows that it leaves short are done exactly. */
 static void approximate_search_gives_k_of_copies_too(void **state)
 {
     (void)state;
@@ -453,8 +454,8 @@ static void accuracy_by_hand(void **state)
      * 4, 6, 7 -> 5 (2: wrong, right, right) */
     assert_int_equal(iso_knn_accuracy(env, x, swapped, 8, 1, 1, 2, &accuracy, NULL), ISO_OK);
     assert_true(near(accuracy, (2.0 / 4 + 3.0 / 4) / 2));
-    /* one more 2, in fold 0 of 5 cells: all four cells of fold 1 vote, two for each, and the smaller label, 2, wins: 3 of
-     * 5; in fold 1 the 2s have three to vote for them, and the 5s two against two: 2 of 4 */
+    /* one more 2, in fold 0 of 5 cells: all four cells of fold 1 vote, two for each, and the smaller label, 2, wins: 3
+     * of 5; in fold 1 the 2s have three to vote for them, and the 5s two against two: 2 of 4 */
     assert_int_equal(iso_knn_accuracy(env, x, right, 9, 1, 4, 2, &accuracy, NULL), ISO_OK);
     assert_true(near(accuracy, (3.0 / 5 + 2.0 / 4) / 2));
     assert_int_equal(iso_knn_accuracy(env, x, right, 8, 1, 5, 2, &accuracy, NULL), ISO_OK);

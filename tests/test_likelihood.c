@@ -14,8 +14,8 @@ static void reference_is_golden(void **state)
     int ok = 1;
     for (const golden_law *l = golden; l->law; l++)
         for (int i = 0; i < l->n; i++)
-            ok &= near(l->law->log_p(l->point[i].x, point_of(l, &l->point[i])), l->point[i].log_p, 1e-12, 1e-14, "log p",
-                       l->law->name, i);
+            ok &= near(l->law->log_p(l->point[i].x, point_of(l, &l->point[i])), l->point[i].log_p, 1e-12, 1e-14,
+                       "log p", l->law->name, i);
     assert_true(ok);
 }
 
@@ -62,8 +62,8 @@ static void polynomials(void **state)
         if (r < 86) worst[5] = fmax(worst[5], fabs((double)m.exp / exp(-r) - 1));
         worst[6] = fmax(worst[6], fabs((double)m.one_minus / -expm1(-r) - 1));
     }
-    print_message("largest errors: exp %.1e log %.1e; log1p %.1e %.1e %.1e; expm1 %.1e %.1e\n", worst[0], worst[1], worst[2],
-                  worst[3], worst[4], worst[5], worst[6]);
+    print_message("largest errors: exp %.1e log %.1e; log1p %.1e %.1e %.1e; expm1 %.1e %.1e\n", worst[0], worst[1],
+                  worst[2], worst[3], worst[4], worst[5], worst[6]);
     static const double stated[] = {1.5e-7, 1.5e-7, 2.5e-7, 1.5e-7, 1.5e-6, 1.5e-7, 1.5e-7};
     for (int i = 0; i < 7; i++) assert_true(worst[i] < stated[i]);
 }
@@ -95,7 +95,8 @@ static double cell_reference(const cells *c, int64_t b, double *d_mean, double *
                              double *d_log_library)
 {
     const double step = 1e-4;
-    const real *h = c->mean + b * c->G, *pi = c->dropout + b * c->G, *t = c->dispersion + (c->D > 1 ? c->which[b] : 0) * c->G;
+    const real *h = c->mean + b * c->G, *pi = c->dropout + b * c->G,
+               *t = c->dispersion + (c->D > 1 ? c->which[b] : 0) * c->G;
     double loss = 0, sum = 0, norm = 0, top = -INFINITY, l = (double)c->log_library[b];
     double *x = memory(c->G, sizeof *x);
     for (int64_t j = c->indptr[b]; j < c->indptr[b + 1]; j++) x[c->indices[j]] = (double)c->values[j];
@@ -127,7 +128,8 @@ static int cells_agree(const iso_kernels *k, const iso_likelihood *law, int64_t 
     double *d_dispersion = memory(D * G, sizeof(double));
     run_with(k, &c);
     for (int64_t b = 0; b < B; b++) {
-        double loss = cell_reference(&c, b, d_mean, d_dropout, d_dispersion + (D > 1 ? c.which[b] : 0) * G, &d_log_library);
+        double loss = cell_reference(&c, b, d_mean, d_dropout, d_dispersion + (D > 1 ? c.which[b] : 0) * G,
+                                     &d_log_library);
         double size = exp((double)c.log_library[b]);
         ok &= near((double)c.loss[b], loss, 1e-6, 0, "loss", where, (int)b);
         ok &= near((double)c.d_log_library[b], d_log_library, 2e-6, 2e-7 * size, "d log library", where, (int)b);
@@ -175,7 +177,8 @@ static void same_bits(void **state)
         assert_memory_equal(v.mean, c.d_mean, matrix);
         if (v.law->has_dropout) assert_memory_equal(v.dropout, c.d_dropout, matrix);
         for (int64_t j = 0; v.law->has_dispersion && j < v.D * v.G; j++)
-            assert_true(near((double)v.d_dispersion[j], (double)c.d_dispersion[j], 1e-6, 1e-5, "in parts", v.law->name, (int)j));
+            assert_true(near((double)v.d_dispersion[j], (double)c.d_dispersion[j], 1e-6, 1e-5, "in parts", v.law->name,
+                             (int)j));
         cells_free(&c);
         cells_free(&v);
     }
@@ -214,7 +217,8 @@ static void samples_follow(void **state)
             const iso_likelihood *law = iso_likelihoods[i];
             double m = law->mean(points[k]), v = law->variance(points[k]), mean = 0, var = 0, fourth = 0, zeros = 0;
             for (int j = 0; j < N; j++) {
-                iso_rng r = iso_rng_start((iso_rng_key){.seed = 5, .stream = ISO_STREAM_TEST, .epoch = (uint32_t)k}, (uint64_t)j);
+                iso_rng r = iso_rng_start((iso_rng_key){.seed = 5, .stream = ISO_STREAM_TEST, .epoch = (uint32_t)k},
+                                          (uint64_t)j);
                 x[j] = law->sample(&r, points[k]);
                 mean += x[j] / N, zeros += x[j] == 0;
             }
@@ -282,7 +286,8 @@ static void dispersion_is_held(void **state)
         for (int side = -1; side <= 1; side += 2) {
             int back = 0, stuck = 0;
             cells out = cells_random(law, 4, 50, 1), at = cells_random(law, 4, 50, 1);
-            for (int64_t g = 0; g < out.G; g++) out.dispersion[g] = (real)(side * 30), at.dispersion[g] = (real)(side * end);
+            for (int64_t g = 0; g < out.G; g++)
+                out.dispersion[g] = (real)(side * 30), at.dispersion[g] = (real)(side * end);
             run(&out), run(&at);
             assert_memory_equal(out.loss, at.loss, (size_t)out.B * sizeof(real));
             assert_memory_equal(out.d_mean, at.d_mean, (size_t)(out.B * out.G) * sizeof(real));

@@ -14,7 +14,8 @@ static void compare(FILE *f, const real *x, int64_t n, const char *what, const c
     for (int64_t i = 0; i < n; i++) scale = fmax(scale, fabs(want[i]));
     for (int64_t i = 0; i < n; i++)
         if (!(fabs(want[i] - (double)x[i]) <= 1e-5 * fabs(want[i]) + 2e-6 * scale))
-            fail_msg("%s, %s, %s [%lld]: float %.9g, double %.9g", op, example, what, (long long)i, (double)x[i], want[i]);
+            fail_msg("%s, %s, %s [%lld]: float %.9g, double %.9g", op, example, what, (long long)i, (double)x[i],
+                     want[i]);
     iso_free(want);
 }
 
@@ -36,7 +37,8 @@ static void float_agrees_with_double(void **state)
                 make_setting(&s, iso_ops[o], e, -1, true);
                 run_setting(&s, env);
                 const iso_node *n = &s.g->nodes[s.out];
-                compare(f, iso_plan_value(s.plan, s.out), (n->per_cell ? e->cells : n->rows) * n->cols, "output", iso_ops[o]->name, e->what);
+                compare(f, iso_plan_value(s.plan, s.out), (n->per_cell ? e->cells : n->rows) * n->cols, "output",
+                        iso_ops[o]->name, e->what);
                 compare(f, s.g->grad, s.g->param_size, "gradient", iso_ops[o]->name, e->what);
                 clear_setting(&s);
             }

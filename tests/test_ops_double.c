@@ -26,8 +26,8 @@ static void check(const iso_op *op, const iso_example *e, int fan_out, bool via)
             *x = kept;
             double numeric = (up - down) / (2 * h), analytic = grad[s.g->params[k].offset + i];
             if (!(fabs(numeric - analytic) <= 1e-6 * fabs(numeric) + 1e-7 * (1 + scale)))
-                fail_msg("%s, %s, input %s [%lld], fan-out %d, via %d: backward says %.9g, differences %.9g", op->name, e->what,
-                         s.g->params[k].name, (long long)i, fan_out, via, analytic, numeric);
+                fail_msg("%s, %s, input %s [%lld], fan-out %d, via %d: backward says %.9g, differences %.9g", op->name,
+                         e->what, s.g->params[k].name, (long long)i, fan_out, via, analytic, numeric);
             checked++;
         }
     iso_free(grad);
@@ -43,7 +43,7 @@ static void gradients(void **state)
         assert_non_null(iso_ops[o]->backward);
         for (const iso_example *e = iso_ops[o]->examples; e->what; e++)
             for (int fan_out = -1; fan_out < e->n_in; fan_out++) {
-                if (fan_out >= 0 && e->in[fan_out].is_state) continue;       /* state has no gradient, and ops write to it */
+                if (fan_out >= 0 && e->in[fan_out].is_state) continue; /* state has no gradient, and ops write to it */
                 for (int via = 0; via < 2; via++) check(iso_ops[o], e, fan_out, via);
             }
     }
@@ -52,7 +52,10 @@ static void gradients(void **state)
 
 /* The check itself must see a wrong sign, a wrong scale, a missing accumulation and a read of dead memory. */
 static void wrong_sign(const iso_args *a) { iso_pass_gradient(a->d_in[0], a->add[0], -1, a->d_out, a->rows * a->cols); }
-static void wrong_accumulation(const iso_args *a) { iso_pass_gradient(a->d_in[0], false, 1, a->d_out, a->rows * a->cols); }
+static void wrong_accumulation(const iso_args *a)
+{
+    iso_pass_gradient(a->d_in[0], false, 1, a->d_out, a->rows * a->cols);
+}
 static void dead_read(const iso_args *a) { iso_pass_gradient(a->d_in[0], a->add[0], 1, a->out, a->rows * a->cols); }
 static void copy(const iso_args *a) { memcpy(a->out, a->in[0], (size_t)(a->rows * a->cols) * sizeof(real)); }
 
@@ -127,7 +130,8 @@ static void dump(const char *path)
             make_setting(&s, iso_ops[o], e, -1, true);
             run_setting(&s, env);
             const iso_node *n = &s.g->nodes[s.out];
-            fwrite(iso_plan_value(s.plan, s.out), sizeof(real), (size_t)((n->per_cell ? e->cells : n->rows) * n->cols), f);
+            fwrite(iso_plan_value(s.plan, s.out), sizeof(real), (size_t)((n->per_cell ? e->cells : n->rows) * n->cols),
+                   f);
             fwrite(s.g->grad, sizeof(real), (size_t)s.g->param_size, f);
             clear_setting(&s);
         }

@@ -1,4 +1,5 @@
-/* The double build against scvi-tools 1.4.2: latent, rates, KL to 1e-10; reconstruction, gradients, five steps to 1e-7. */
+/* The double build against scvi-tools 1.4.2: latent, rates, KL to 1e-10; reconstruction, gradients, five steps to
+ * 1e-7. */
 #include "parity_common.h"
 
 static void parity_files_agree(void **state)

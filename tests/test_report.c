@@ -1,4 +1,5 @@
-/* test_report: what names can do to report.html (nothing), and how writing it fails. tests/py/test_report.py looks at it. */
+/* test_report: what names can do to report.html (nothing), and how writing it fails. tests/py/test_report.py looks at
+ * it. */
 #include "io/report.h"
 #include "io/report_text.h"
 
@@ -81,11 +82,13 @@ static void names_cannot_break_out(void **state)
     assert_int_equal(count_of(text, "</script>"), 5);                   /* four scripts and the data */
     assert_non_null(strstr(text, "\\u003c/script\\u003e\\u003cimg src=x onerror=alert(1)\\u003e\\\"'\\\\\\u000a\xEF\xBF\xBD\\u0026amp;"));
     assert_non_null(strstr(text, "<title>&#60;/script&#62;&#60;img src=x onerror=alert(1)&#62;&#34;&#39;\\\n\xEF\xBF\xBD&#38;amp;"));
-    assert_int_equal(count_of(text, "{{"), 1);                          /* the name of a category; every mark is filled */
+    /* the name of a category; every mark is filled */
+    assert_int_equal(count_of(text, "{{"), 1);
     assert_non_null(strstr(text, "\"train_elbo\":[-2.5]"));
     assert_non_null(strstr(text, "\"validation_elbo\":[null]"));
     assert_non_null(strstr(text, "\"kl_per_dim\":[1,null]"));
-    assert_non_null(strstr(text, "\"xy\":\"AAAAAFVVqar///7/\""));       /* 0 0, a third and two thirds of the span, missing and all */
+    /* 0 0, a third and two thirds of the span, missing and all */
+    assert_non_null(strstr(text, "\"xy\":\"AAAAAFVVqar///7/\""));
     assert_non_null(strstr(text, "\"counts\":[1,1],\"width\":1,\"codes\":\"AP8B\""));
     assert_non_null(strstr(text, "\"low\":1.5,\"high\":3,\"width\":1,\"values\":\"AP/+\""));
     free(text);

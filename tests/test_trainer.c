@@ -1,5 +1,5 @@
-/* test_trainer.c: a whole training: the same bits for any number of threads, the KL weight ends at its target, early stopping
- * waits for the warm-up, and steps that go wrong are undone or explained. */
+/* test_trainer.c: a whole training: the same bits for any number of threads, the KL weight ends at its target, early
+ * stopping waits for the warm-up, and steps that go wrong are undone or explained. */
 #include "cells_common.h"
 
 #include <setjmp.h>
@@ -16,7 +16,8 @@ static void train(trained *r, const test_cells *t, iso_vae_config c, iso_train_o
     iso_env *env = iso_env_new(threads);
     *r = (trained){0};
     assert_int_equal(iso_vae_build(&c, o.seed, &r->v, &r->err), ISO_OK);
-    r->status = iso_train(env, &r->v, &t->cells, t->index, TRAIN, t->index + TRAIN, n_validation, &o, (iso_train_names){0}, NULL, NULL, &r->h, &r->err);
+    r->status = iso_train(env, &r->v, &t->cells, t->index, TRAIN, t->index + TRAIN, n_validation, &o,
+                          (iso_train_names){0}, NULL, NULL, &r->h, &r->err);
     iso_env_free(env);
 }
 
@@ -121,10 +122,12 @@ static void test_best_is_kept(void **state)
     double elbo[CELLS - TRAIN], mean = 0;
     test_cells_counts(&t, CELLS, GENES, 4, 300);
     iso_train_options o = test_training(60, 64);
-    o.keep_best = o.early_stopping = true, o.patience = 5, o.cosine = false, o.adam.learning_rate = 0.02, o.kl_warmup = 0.1;
+    o.keep_best = o.early_stopping = true, o.patience = 5, o.cosine = false, o.adam.learning_rate = 0.02,
+    o.kl_warmup = 0.1;
     train(&r, &t, test_config(GENES, "nb", 5, 64), o, 2, CELLS - TRAIN);
     assert_int_equal(iso_evaluator_new(env, &r.v, &t.cells, &e, NULL), ISO_OK);
-    assert_int_equal(iso_evaluate(e, t.index + TRAIN, CELLS - TRAIN, 1, 0, o.seed, &(iso_cell_scores){.elbo = elbo}, NULL), ISO_OK);
+    assert_int_equal(
+        iso_evaluate(e, t.index + TRAIN, CELLS - TRAIN, 1, 0, o.seed, &(iso_cell_scores){.elbo = elbo}, NULL), ISO_OK);
     for (int i = 0; i < CELLS - TRAIN; i++) mean += elbo[i] / (CELLS - TRAIN);
     assert_true(fabs(mean - r.h.epochs[r.h.best].validation_elbo) < 1e-9);
     iso_evaluator_free(e);
@@ -172,7 +175,9 @@ static void test_culprit_is_named(void **state)
     iso_env *env = iso_env_new(2);
     r = (trained){0};
     assert_int_equal(iso_vae_build(&c, 1, &r.v, &err), ISO_OK);
-    assert_int_equal(iso_train(env, &r.v, &t.cells, t.index, TRAIN, NULL, 0, &o, (iso_train_names){cell_names, gene_names}, NULL, NULL, &r.h, &err), ISO_ENUMERIC);
+    assert_int_equal(iso_train(env, &r.v, &t.cells, t.index, TRAIN, NULL, 0, &o,
+                               (iso_train_names){cell_names, gene_names}, NULL, NULL, &r.h, &err),
+                     ISO_ENUMERIC);
     print_message("%s\n", err.msg);
     assert_non_null(strstr(err.msg, text[bad]));
     assert_non_null(strstr(err.msg, "gene"));
@@ -198,7 +203,9 @@ static void test_interrupt_keeps_what_was_reached(void **state)
     iso_train_options o = test_training(10, 64);
     iso_env *env = iso_env_new(2);
     assert_int_equal(iso_vae_build(&c, o.seed, &b.v, &err), ISO_OK);
-    assert_int_equal(iso_train(env, &b.v, &t.cells, t.index, TRAIN, NULL, 0, &o, (iso_train_names){0}, interrupt_after_two, env, &b.h, &err), ISO_OK);
+    assert_int_equal(iso_train(env, &b.v, &t.cells, t.index, TRAIN, NULL, 0, &o, (iso_train_names){0},
+                               interrupt_after_two, env, &b.h, &err),
+                     ISO_OK);
     assert_true(b.h.interrupted);
     assert_int_equal(b.h.n, 2);
     train(&a, &t, c, o, 1, 0);
@@ -222,7 +229,8 @@ static void test_too_few_cells(void **state)
     iso_vae_config c = test_config(GENES, "nb", 5, 32);
     iso_train_options o = test_training(3, 64);
     assert_int_equal(iso_vae_build(&c, 1, &v, &err), ISO_OK);
-    assert_int_equal(iso_train(env, &v, &t.cells, t.index, 2, NULL, 0, &o, (iso_train_names){0}, NULL, NULL, &h, &err), ISO_EDATA);
+    assert_int_equal(iso_train(env, &v, &t.cells, t.index, 2, NULL, 0, &o, (iso_train_names){0}, NULL, NULL, &h, &err),
+                     ISO_EDATA);
     iso_vae_clear(&v);
     iso_env_free(env);
     test_cells_free(&t);
@@ -231,9 +239,11 @@ static void test_too_few_cells(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_bits), cmocka_unit_test(test_training_learns), cmocka_unit_test(test_kl_schedule),
-        cmocka_unit_test(test_early_stopping_waits), cmocka_unit_test(test_best_is_kept), cmocka_unit_test(test_roll_back),
-        cmocka_unit_test(test_culprit_is_named), cmocka_unit_test(test_interrupt_keeps_what_was_reached), cmocka_unit_test(test_too_few_cells),
+        cmocka_unit_test(test_same_bits),        cmocka_unit_test(test_training_learns),
+        cmocka_unit_test(test_kl_schedule),      cmocka_unit_test(test_early_stopping_waits),
+        cmocka_unit_test(test_best_is_kept),     cmocka_unit_test(test_roll_back),
+        cmocka_unit_test(test_culprit_is_named), cmocka_unit_test(test_interrupt_keeps_what_was_reached),
+        cmocka_unit_test(test_too_few_cells),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

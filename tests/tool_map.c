@@ -2,7 +2,8 @@
  *   tool_map knn X n d k OUT              index int32 [n, k], then distance float32 [n, k]
  *   tool_map approximate X n d k OUT      the same by the graph search, whatever n
  *   tool_map query X n d k Q m OUT        the same for the m rows of Q
- *   tool_map graph X n d k OUT OUT2       connectivities, distances: n_rows, n_cols, nnz, indptr (int64), indices (int32),
+ *   tool_map graph X n d k OUT OUT2       connectivities, distances: n_rows, n_cols, nnz, indptr (int64), indices
+ * (int32),
  *                                         values (float32)
  *   tool_map leiden X n d k RESOLUTION OUT    int32 [n]; prints the number of clusters
  *   tool_map best X n d k LABELS          prints ARI, NMI, resolution and number of clusters

@@ -1,6 +1,7 @@
 /* tool_report: report.html from made-up arrays, for tests/py/test_report.py.
  *   tool_report OUT [cells | autoencoder | empty | collapsed [N]]
- * cells: N (3,000) cells in 12 clusters on 4 islands, counts that are negative binomial in their means, hostile names, NaN. */
+ * cells: N (3,000) cells in 12 clusters on 4 islands, counts that are negative binomial in their means, hostile names,
+ * NaN. */
 #include "io/report.h"
 
 #include <math.h>

@@ -7,8 +7,8 @@
 enum { LABEL_NEIGHBORS = 15, FOLDS = 5, MAX_SCORED = 20000 };
 
 /* Connectivities of the n rows of x with k neighbours, the cell itself counted; distances may be NULL. */
-static iso_status neighbors(iso_env *env, const float *x, int64_t n, int64_t d, const iso_options *o, iso_csr *connectivities,
-                            iso_csr *distances, iso_error *err)
+static iso_status neighbors(iso_env *env, const float *x, int64_t n, int64_t d, const iso_options *o,
+                            iso_csr *connectivities, iso_csr *distances, iso_error *err)
 {
     iso_status st = ISO_OK;
     iso_knn knn = {0};
@@ -23,8 +23,8 @@ done:
     return st;
 }
 
-iso_status iso_atlas_make(iso_env *env, const float *x, int64_t n, int64_t d, const iso_options *o, bool layout, iso_atlas *a,
-                          iso_error *err)
+iso_status iso_atlas_make(iso_env *env, const float *x, int64_t n, int64_t d, const iso_options *o, bool layout,
+                          iso_atlas *a, iso_error *err)
 {
     iso_status st = ISO_OK;
     uint64_t seed = (uint64_t)iso_opt_int(o, "seed");
@@ -50,8 +50,8 @@ void iso_atlas_clear(iso_atlas *a)
     *a = (iso_atlas){0};
 }
 
-iso_status iso_score_labels(iso_env *env, const iso_atlas *a, const int32_t *labels, const iso_options *o, iso_label_scores *out,
-                            iso_error *err)
+iso_status iso_score_labels(iso_env *env, const iso_atlas *a, const int32_t *labels, const iso_options *o,
+                            iso_label_scores *out, iso_error *err)
 {
     iso_status st = ISO_OK;
     int64_t n = a->n < MAX_SCORED ? a->n : MAX_SCORED, d = a->d;
@@ -68,7 +68,8 @@ iso_status iso_score_labels(iso_env *env, const iso_atlas *a, const int32_t *lab
     }
     TRY(iso_knn_accuracy(env, x, some, n, d, LABEL_NEIGHBORS, FOLDS, &out->knn_accuracy, err));
     if (n < a->n) TRY(neighbors(env, x, n, d, o, &graph, NULL, err));
-    TRY(iso_best_clusters(env, n < a->n ? &graph : &a->connectivities, some, (uint64_t)iso_opt_int(o, "seed"), &out->best, err));
+    TRY(iso_best_clusters(env, n < a->n ? &graph : &a->connectivities, some, (uint64_t)iso_opt_int(o, "seed"),
+                          &out->best, err));
 done:
     iso_csr_clear(&graph);
     iso_free(x);
@@ -101,8 +102,8 @@ static double contrast(double in, double all, double square, int64_t n_in, int64
     return (in / (double)n_in - (all - in) / (double)(n - n_in)) / sqrt(variance);
 }
 
-iso_status iso_top_genes(const iso_csr *x, const int32_t *clusters, int32_t n_clusters, int wanted, int32_t *genes, int *found,
-                         iso_error *err)
+iso_status iso_top_genes(const iso_csr *x, const int32_t *clusters, int32_t n_clusters, int wanted, int32_t *genes,
+                         int *found, iso_error *err)
 {
     iso_status st = ISO_OK;
     int64_t G = x->n_cols, *size = NULL;

@@ -14,22 +14,22 @@ typedef struct iso_atlas {
 } iso_atlas;
 
 /* Options used: n_neighbors, resolution, min_dist, seed. */
-iso_status iso_atlas_make(iso_env *env, const float *x, int64_t n, int64_t d, const iso_options *o, bool layout, iso_atlas *a,
-                          iso_error *err);
+iso_status iso_atlas_make(iso_env *env, const float *x, int64_t n, int64_t d, const iso_options *o, bool layout,
+                          iso_atlas *a, iso_error *err);
 void iso_atlas_clear(iso_atlas *a);
 
-/* Agreement with labels (< 0: unknown): of the clusters as made, of those at the best of several resolutions, and of each
- * cell's 15 neighbours' majority (5-fold). At most 20,000 cells, evenly spaced, take part. */
+/* Agreement with labels (< 0: unknown): of the clusters as made, of those at the best of several resolutions, and of
+ * each cell's 15 neighbours' majority (5-fold). At most 20,000 cells, evenly spaced, take part. */
 typedef struct iso_label_scores {
     double knn_accuracy, ari, nmi;
     iso_cluster_score best;
 } iso_label_scores;
-iso_status iso_score_labels(iso_env *env, const iso_atlas *a, const int32_t *labels, const iso_options *o, iso_label_scores *out,
-                            iso_error *err);
+iso_status iso_score_labels(iso_env *env, const iso_atlas *a, const int32_t *labels, const iso_options *o,
+                            iso_label_scores *out, iso_error *err);
 
-/* Genes that tell clusters apart: the gene with the largest standardised difference (cluster against the rest, log1p of counts
- * per 10,000) of each cluster in turn, at most `wanted`; *found of them in genes [wanted]. */
-iso_status iso_top_genes(const iso_csr *x, const int32_t *clusters, int32_t n_clusters, int wanted, int32_t *genes, int *found,
-                         iso_error *err);
+/* Genes that tell clusters apart: the gene with the largest standardised difference (cluster against the rest, log1p
+ * of counts per 10,000) of each cluster in turn, at most `wanted`; *found of them in genes [wanted]. */
+iso_status iso_top_genes(const iso_csr *x, const int32_t *clusters, int32_t n_clusters, int wanted, int32_t *genes,
+                         int *found, iso_error *err);
 
 #endif

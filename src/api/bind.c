@@ -14,8 +14,8 @@ static int by_name(const void *a, const void *b)
     return c ? c : ((const name_at *)a)->at < ((const name_at *)b)->at ? -1 : 1;
 }
 
-/* where[j] = position in the model of the data's gene j, -1 = not a gene of the model. A name that occurs several times is
- * matched first to first, second to second. */
+/* where[j] = position in the model of the data's gene j, -1 = not a gene of the model. A name that occurs several
+ * times is matched first to first, second to second. */
 static iso_status match_genes(const iso_model *m, const iso_frame *var, int64_t *where, int64_t *found, iso_error *err)
 {
     iso_status st = ISO_OK;
@@ -81,7 +81,8 @@ static const char *next_key(const void *arg, int i)
     return i < f->n_columns ? f->columns[i].name : NULL;
 }
 
-static iso_status find_column(const iso_dataset *d, const char *option, const char *key, const iso_column **c, iso_error *err)
+static iso_status find_column(const iso_dataset *d, const char *option, const char *key, const iso_column **c,
+                              iso_error *err)
 {
     *c = iso_frame_column(&d->obs, key);
     if (*c) return ISO_OK;
@@ -89,8 +90,9 @@ static iso_status find_column(const iso_dataset *d, const char *option, const ch
     for (int i = 0; i < d->obs.n_columns && strlen(known) < 400; i++)
         snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", d->obs.columns[i].name);
     const char *near = iso_nearest(key, next_key, &(key_list){&d->obs});
-    return iso_fail(err, ISO_EUSAGE, "%s: no column \"%s\" in obs (%s)%s%s%s; it has: %s", d->path, key, option, near ? "; did you mean \"" : "",
-                    near ? near : "", near ? "\"?" : "", d->obs.n_columns ? known : "no columns");
+    return iso_fail(err, ISO_EUSAGE, "%s: no column \"%s\" in obs (%s)%s%s%s; it has: %s", d->path, key, option,
+                    near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "",
+                    d->obs.n_columns ? known : "no columns");
 }
 
 static void covariate_clear(iso_covariate *c)
@@ -102,7 +104,8 @@ static void covariate_clear(iso_covariate *c)
 }
 
 /* The categories that occur in column `key`, in their order. */
-static iso_status covariate_from(const iso_dataset *d, const char *option, const char *key, iso_covariate *out, iso_error *err)
+static iso_status covariate_from(const iso_dataset *d, const char *option, const char *key, iso_covariate *out,
+                                 iso_error *err)
 {
     iso_status st = ISO_OK;
     const iso_column *c;
@@ -113,7 +116,8 @@ static iso_status covariate_from(const iso_dataset *d, const char *option, const
     TRY(iso_column_factor(&d->obs, c, &codes, &categories, &n, err));
     ALLOC(used, n, sizeof *used);
     for (int64_t i = 0; i < d->obs.n_rows; i++) {
-        FAIL_IF(codes[i] < 0, ISO_EDATA, "%s: cell %lld (\"%s\") has no value in obs column \"%s\" (%s); fill it in or leave that cell out",
+        FAIL_IF(codes[i] < 0, ISO_EDATA,
+                "%s: cell %lld (\"%s\") has no value in obs column \"%s\" (%s); fill it in or leave that cell out",
                 d->path, (long long)i + 1, d->obs.index[i], key, option);
         used[codes[i]] = true;
     }
@@ -146,9 +150,12 @@ static iso_status covariate_codes(const iso_dataset *d, const iso_covariate *c, 
     }
     for (int64_t i = 0; i < d->obs.n_rows; i++) {
         int32_t code = codes[i] >= 0 ? map[codes[i]] : -1;
-        FAIL_IF(code < 0, ISO_EDATA, "%s: cell %lld (\"%s\") has %s \"%s\", which the model has not seen; it knows \"%s\"%s%s%s and %d in all",
-                d->path, (long long)i + 1, d->obs.index[i], c->key, codes[i] >= 0 ? categories[codes[i]] : "(missing)", c->categories[0],
-                c->n_categories > 1 ? ", \"" : "", c->n_categories > 1 ? c->categories[1] : "", c->n_categories > 1 ? "\"" : "", c->n_categories);
+        FAIL_IF(
+            code < 0, ISO_EDATA,
+            "%s: cell %lld (\"%s\") has %s \"%s\", which the model has not seen; it knows \"%s\"%s%s%s and %d in all",
+            d->path, (long long)i + 1, d->obs.index[i], c->key, codes[i] >= 0 ? categories[codes[i]] : "(missing)",
+            c->categories[0], c->n_categories > 1 ? ", \"" : "", c->n_categories > 1 ? c->categories[1] : "",
+            c->n_categories > 1 ? "\"" : "", c->n_categories);
         codes[i] = code;
     }
     *out = codes, codes = NULL;
@@ -164,18 +171,23 @@ done:
 static double number_at(const iso_column *c, int64_t i)
 {
     if (c->mask && c->mask[i]) return (double)NAN;
-    return c->kind == ISO_COL_REAL ? c->reals[i] : c->kind == ISO_COL_INT ? (double)c->ints[i] : c->kind == ISO_COL_BOOL ? c->bools[i] : (double)NAN;
+    return c->kind == ISO_COL_REAL   ? c->reals[i]
+           : c->kind == ISO_COL_INT  ? (double)c->ints[i]
+           : c->kind == ISO_COL_BOOL ? c->bools[i]
+                                     : (double)NAN;
 }
 
-static iso_status numbers(const iso_dataset *d, const char *option, const char *key, real *out, int64_t stride, iso_error *err)
+static iso_status numbers(const iso_dataset *d, const char *option, const char *key, real *out, int64_t stride,
+                          iso_error *err)
 {
     iso_status st = ISO_OK;
     const iso_column *c;
     TRY(find_column(d, option, key, &c, err));
     for (int64_t i = 0; i < d->obs.n_rows; i++) {
         out[i * stride] = (real)number_at(c, i);
-        FAIL_IF(!isfinite((double)out[i * stride]), ISO_EDATA, "%s: cell %lld (\"%s\") has no number in obs column \"%s\" (%s)", d->path,
-                (long long)i + 1, d->obs.index[i], key, option);
+        FAIL_IF(!isfinite((double)out[i * stride]), ISO_EDATA,
+                "%s: cell %lld (\"%s\") has no number in obs column \"%s\" (%s)", d->path, (long long)i + 1,
+                d->obs.index[i], key, option);
     }
 done:
     return st;
@@ -195,13 +207,15 @@ static iso_status take_covariates(iso_model *m, const iso_dataset *d, const iso_
 {
     iso_status st = ISO_OK;
     char *key = NULL;
-    const char *batch = iso_opt_text(o, "batch_key"), *label = iso_opt_text(o, "labels_key"), *size = iso_opt_text(o, "size_factor_key");
+    const char *batch = iso_opt_text(o, "batch_key"), *label = iso_opt_text(o, "labels_key"),
+               *size = iso_opt_text(o, "size_factor_key");
     if (batch) {
         TRY(covariate_from(d, "--batch-key", batch, &m->covariates[0], err));
         m->has_batch = true, m->n_covariates = 1;
     }
     int n = iso_opt_list_n(o, "categorical_covariate_keys");
-    FAIL_IF(n + m->n_covariates >= ISO_MAX_COVARIATES, ISO_EUSAGE, "at most %d categorical covariates", ISO_MAX_COVARIATES - 1);
+    FAIL_IF(n + m->n_covariates >= ISO_MAX_COVARIATES, ISO_EUSAGE, "at most %d categorical covariates",
+            ISO_MAX_COVARIATES - 1);
     for (int i = 0; i < n; i++) {
         FAIL_IF(!(key = iso_opt_list_item(o, "categorical_covariate_keys", i)), ISO_EMEMORY, "out of memory");
         TRY(covariate_from(d, "--categorical-covariate-keys", key, &m->covariates[m->n_covariates], err));
@@ -211,8 +225,10 @@ static iso_status take_covariates(iso_model *m, const iso_dataset *d, const iso_
     n = iso_opt_list_n(o, "continuous_covariate_keys");
     FAIL_IF(n > ISO_MAX_COVARIATES, ISO_EUSAGE, "at most %d continuous covariates", ISO_MAX_COVARIATES);
     for (int i = 0; i < n; i++, m->n_continuous++)
-        FAIL_IF(!(m->continuous[i] = iso_opt_list_item(o, "continuous_covariate_keys", i)), ISO_EMEMORY, "out of memory");
-    if (label && strcmp(iso_opt_text(o, "dispersion"), "gene-label") == 0) TRY(covariate_from(d, "--labels-key", label, &m->label, err));
+        FAIL_IF(!(m->continuous[i] = iso_opt_list_item(o, "continuous_covariate_keys", i)), ISO_EMEMORY,
+                "out of memory");
+    if (label && strcmp(iso_opt_text(o, "dispersion"), "gene-label") == 0)
+        TRY(covariate_from(d, "--labels-key", label, &m->label, err));
     FAIL_IF(size && !(m->size_factor_key = iso_strdup(size)), ISO_EMEMORY, "out of memory");
 done:
     iso_free(key);
@@ -240,7 +256,9 @@ static iso_status library_prior(iso_model *m, const iso_dataset *d, const int32_
             double l = log(fmax(total_of(&d->x, i), 1e-12));
             int32_t k = batch ? batch[i] : 0;
             if (pass == 0) m->prior_mean[k] += l, count[k]++, m->library_mean[0] += l / (double)d->x.n_rows;
-            else m->prior_variance[k] += pow(l - m->prior_mean[k] / count[k], 2) / count[k], m->library_variance[0] += pow(l - m->library_mean[0], 2) / (double)d->x.n_rows;
+            else
+                m->prior_variance[k] += pow(l - m->prior_mean[k] / count[k], 2) / count[k],
+                    m->library_variance[0] += pow(l - m->library_mean[0], 2) / (double)d->x.n_rows;
         }
     for (int32_t k = 0; k < n; k++) {
         m->prior_mean[k] /= count[k];
@@ -254,25 +272,39 @@ done:
 static iso_status configuration(const iso_model *m, const iso_options *o, iso_vae_config *c, iso_error *err)
 {
     iso_status st = ISO_OK;
-    *c = (iso_vae_config){.n_genes = m->n_genes, .n_latent = (int)iso_opt_int(o, "n_latent"), .n_hidden = (int)iso_opt_int(o, "n_hidden"),
-                          .n_layers = (int)iso_opt_int(o, "n_layers"), .dropout = iso_opt_real(o, "dropout"),
+    *c = (iso_vae_config){.n_genes = m->n_genes,
+                          .n_latent = (int)iso_opt_int(o, "n_latent"),
+                          .n_hidden = (int)iso_opt_int(o, "n_hidden"),
+                          .n_layers = (int)iso_opt_int(o, "n_layers"),
+                          .dropout = iso_opt_real(o, "dropout"),
                           .dispersion = dispersion_named(iso_opt_text(o, "dispersion")),
                           .learned_library = strcmp(iso_opt_text(o, "library"), "learned") == 0,
-                          .linear_decoder = iso_opt_flag(o, "linear_decoder"), .autoencoder = iso_opt_flag(o, "autoencoder"),
-                          .encode_covariates = iso_opt_flag(o, "encode_covariates"), .batch_norm = true,
-                          .n_categorical = m->n_covariates, .n_labels = m->label.n_categories, .n_continuous = m->n_continuous,
-                          .library_mean = m->prior_mean, .library_variance = m->prior_variance};
+                          .linear_decoder = iso_opt_flag(o, "linear_decoder"),
+                          .autoencoder = iso_opt_flag(o, "autoencoder"),
+                          .encode_covariates = iso_opt_flag(o, "encode_covariates"),
+                          .batch_norm = true,
+                          .n_categorical = m->n_covariates,
+                          .n_labels = m->label.n_categories,
+                          .n_continuous = m->n_continuous,
+                          .library_mean = m->prior_mean,
+                          .library_variance = m->prior_variance};
     for (int k = 0; k < m->n_covariates; k++) c->n_categories[k] = m->covariates[k].n_categories;
     TRY(iso_likelihood_find(iso_opt_text(o, "likelihood"), &c->likelihood, err));
-    FAIL_IF(c->dispersion == ISO_DISPERSION_BATCH && !m->has_batch, ISO_EUSAGE, "--dispersion gene-batch needs --batch-key");
-    FAIL_IF(c->dispersion == ISO_DISPERSION_LABEL && !m->label.key, ISO_EUSAGE, "--dispersion gene-label needs --labels-key");
-    FAIL_IF(c->autoencoder && c->learned_library, ISO_EUSAGE, "--autoencoder has no posterior: it goes with --library observed");
+    FAIL_IF(c->dispersion == ISO_DISPERSION_BATCH && !m->has_batch, ISO_EUSAGE,
+            "--dispersion gene-batch needs --batch-key");
+    FAIL_IF(c->dispersion == ISO_DISPERSION_LABEL && !m->label.key, ISO_EUSAGE,
+            "--dispersion gene-label needs --labels-key");
+    FAIL_IF(c->autoencoder && c->learned_library, ISO_EUSAGE,
+            "--autoencoder has no posterior: it goes with --library observed");
     FAIL_IF(c->learned_library && !c->likelihood->counts, ISO_EUSAGE, "--library learned is for count likelihoods");
 done:
     return st;
 }
 
-static int by_size(const void *a, const void *b) { return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b); }
+static int by_size(const void *a, const void *b)
+{
+    return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
+}
 
 static iso_status median_total(const iso_csr *x, double *median, iso_error *err)
 {
@@ -298,7 +330,8 @@ iso_status iso_model_new(iso_env *env, const iso_dataset *d, const iso_options *
     ALLOC(m, 1, sizeof *m);
     ALLOC(m->genes, d->var.n_rows, sizeof *m->genes);
     m->n_genes = d->var.n_rows;
-    for (int64_t g = 0; g < m->n_genes; g++) FAIL_IF(!(m->genes[g] = iso_strdup(d->var.index[g])), ISO_EMEMORY, "out of memory");
+    for (int64_t g = 0; g < m->n_genes; g++)
+        FAIL_IF(!(m->genes[g] = iso_strdup(d->var.index[g])), ISO_EMEMORY, "out of memory");
     TRY(take_covariates(m, d, o, err));
     if (m->has_batch) TRY(covariate_codes(d, &m->covariates[0], &batch, err));
     TRY(library_prior(m, d, batch, err));
@@ -341,10 +374,13 @@ static iso_status bind_genes(iso_env *env, const iso_model *m, const iso_dataset
     ALLOC(where, d->var.n_rows, sizeof *where);
     TRY(match_genes(m, &d->var, where, &found, err));
     FAIL_IF(found * 2 < m->n_genes, ISO_EDATA,
-            "%s: only %lld of the model's %lld genes are in it (the model has \"%s\", the data \"%s\"); are the names of one kind, and the species the same?",
-            d->path, (long long)found, (long long)m->n_genes, m->genes[0], d->var.n_rows ? d->var.index[0] : "no genes");
+            "%s: only %lld of the model's %lld genes are in it (the model has \"%s\", the data \"%s\"); are the names "
+            "of one kind, and the species the same?",
+            d->path, (long long)found, (long long)m->n_genes, m->genes[0],
+            d->var.n_rows ? d->var.index[0] : "no genes");
     if (found < m->n_genes)
-        iso_warn(env, "%s: %lld of the model's %lld genes are missing and count as 0", d->path, (long long)(m->n_genes - found), (long long)m->n_genes);
+        iso_warn(env, "%s: %lld of the model's %lld genes are missing and count as 0", d->path,
+                 (long long)(m->n_genes - found), (long long)m->n_genes);
     TRY(align(&d->x, where, m->n_genes, &b->aligned, err));
     b->x = &b->aligned;
 done:
@@ -363,8 +399,9 @@ static iso_status bind_sizes(const iso_model *m, const iso_dataset *d, iso_bound
     if (m->size_factor_key) TRY(numbers(d, "--size-factor-key", m->size_factor_key, b->log_library, 1, err));
     for (int64_t i = 0; i < n; i++) {
         double total = total_of(b->x, i), library = m->size_factor_key ? (double)b->log_library[i] : total;
-        FAIL_IF(law->counts && !(library > 0), ISO_EDATA, "%s: cell %lld (\"%s\") has %s in the model's genes; leave it out", d->path,
-                (long long)i + 1, d->obs.index[i], m->size_factor_key ? "no positive size factor" : "no counts");
+        FAIL_IF(law->counts && !(library > 0), ISO_EDATA,
+                "%s: cell %lld (\"%s\") has %s in the model's genes; leave it out", d->path, (long long)i + 1,
+                d->obs.index[i], m->size_factor_key ? "no positive size factor" : "no counts");
         b->log_library[i] = (real)log(fmax(library, 1e-12));
         b->input_scale[i] = m->normalized_input && total > 0 ? (float)(m->median_library / total) : 1;
     }
@@ -383,9 +420,13 @@ iso_status iso_bind(iso_env *env, const iso_model *m, const iso_dataset *d, iso_
     ALLOC(b->continuous, d->x.n_rows * m->n_continuous, sizeof *b->continuous);
     for (int k = 0; k < m->n_continuous; k++)
         TRY(numbers(d, "--continuous-covariate-keys", m->continuous[k], b->continuous + k, m->n_continuous, err));
-    b->cells = (iso_cells){.x = b->x, .log_library = b->log_library, .input_scale = b->input_scale,
+    b->cells = (iso_cells){.x = b->x,
+                           .log_library = b->log_library,
+                           .input_scale = b->input_scale,
                            .raw_input = !m->v.c.likelihood->counts && !m->v.c.likelihood->log1p_data,
-                           .n_codes = m->n_covariates + (m->label.key != NULL), .n_continuous = m->n_continuous, .continuous = b->continuous};
+                           .n_codes = m->n_covariates + (m->label.key != NULL),
+                           .n_continuous = m->n_continuous,
+                           .continuous = b->continuous};
     for (int k = 0; k < b->cells.n_codes; k++) b->cells.codes[k] = b->codes[k];
 done:
     if (st) iso_bound_clear(b);

@@ -1,14 +1,15 @@
 /* cells_in.c: see cells_in.h. */
 #include "cells_in.h"
 
-iso_status iso_read_cells(iso_env *env, const char *path, const iso_likelihood *law, const iso_options *o, iso_dataset **out,
-                          iso_error *err)
+iso_status iso_read_cells(iso_env *env, const char *path, const iso_likelihood *law, const iso_options *o,
+                          iso_dataset **out, iso_error *err)
 {
     iso_status st = ISO_OK;
     TRY(iso_dataset_open(env, path, iso_opt_text(o, "layer"), out, err));
     iso_info(env, "%s: %lld cells x %lld genes, counts from %s", path, (long long)iso_dataset_n_cells(*out),
              (long long)iso_dataset_n_genes(*out), (*out)->source);
-    TRY(iso_check_counts(env, *out, law->counts || law->log1p_data, iso_opt_flag(o, "allow_noninteger"), iso_opt_flag(o, "drop_empty"), err));
+    TRY(iso_check_counts(env, *out, law->counts || law->log1p_data, iso_opt_flag(o, "allow_noninteger"),
+                         iso_opt_flag(o, "drop_empty"), err));
 done:
     if (st) iso_dataset_free(*out), *out = NULL;
     return st;

@@ -5,11 +5,16 @@
 #include "model.h"
 
 /* Reads `path` as --layer says and checks it for the law, as --allow-noninteger and --drop-empty say. */
-iso_status iso_read_cells(iso_env *env, const char *path, const iso_likelihood *law, const iso_options *o, iso_dataset **out,
-                          iso_error *err);
+iso_status iso_read_cells(iso_env *env, const char *path, const iso_likelihood *law, const iso_options *o,
+                          iso_dataset **out, iso_error *err);
 
 /* The first two inputs, RUN and CELLS, ready to be scored. */
-typedef struct iso_scored { iso_model *model; iso_dataset *data; iso_bound bound; iso_evaluator *evaluator; } iso_scored;
+typedef struct iso_scored {
+    iso_model *model;
+    iso_dataset *data;
+    iso_bound bound;
+    iso_evaluator *evaluator;
+} iso_scored;
 iso_status iso_scored_open(iso_env *env, const iso_options *o, iso_scored *s, iso_error *err);
 void iso_scored_close(iso_scored *s);
 

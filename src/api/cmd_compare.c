@@ -22,7 +22,8 @@ typedef struct comparison {
     iso_fitted fitted[2];
     iso_contrast model[N_MODELS];
     yardsticks result[N_MODELS];
-    int32_t *labels, *groups, n_groups;   /* labels NULL without --labels-key; groups: the labels, or the VAE's clusters */
+    int32_t *labels, *groups,
+        n_groups; /* labels NULL without --labels-key; groups: the labels, or the VAE's clusters */
     char **names;                         /* [n_groups]; NULL for clusters */
     float *group_mean;                    /* [n_groups, genes] mean y */
     int64_t *group_size;
@@ -31,7 +32,8 @@ typedef struct comparison {
 
 /* --------------------------------------------------------------------------------------- reconstruction */
 
-/* Shares of a cell's counts from y, mixed with 1 % of the average profile so that no share is 0; the same for all models. */
+/* Shares of a cell's counts from y, mixed with 1 % of the average profile so that no share is 0; the same for all
+ * models. */
 static void shares(const float *y, const double *average, int64_t G, double *share)
 {
     double sum = 0;
@@ -64,14 +66,16 @@ static iso_status measure_reconstruction(comparison *c, int which, iso_error *er
     for (int64_t i = 0; i < s->n_train; i++)
         for (int64_t e = x->indptr[s->train[i]]; e < x->indptr[s->train[i] + 1]; e++)
             average[x->indices[e]] += (double)x->values[e], all += (double)x->values[e];
-    for (int64_t g = 0; g < G; g++) average[g] = all > 0 ? (average[g] + 1e-6 * all / (double)G) / (all * (1 + 1e-6)) : 0;
+    for (int64_t g = 0; g < G; g++)
+        average[g] = all > 0 ? (average[g] + 1e-6 * all / (double)G) / (all * (1 + 1e-6)) : 0;
     for (int64_t i = 0; i < s->n_held_out; i++) {
         int64_t row = s->held_out[i];
         const float *decoded = c->model[which].held_out + i * G;
         double total = 0;
         for (int64_t e = x->indptr[row]; e < x->indptr[row + 1]; e++) total += (double)x->values[e];
         iso_profile(x, row, s->counts, y);
-        for (int64_t g = 0; g < G; g++) square += ((double)y[g] - (double)decoded[g]) * ((double)y[g] - (double)decoded[g]);
+        for (int64_t g = 0; g < G; g++)
+            square += ((double)y[g] - (double)decoded[g]) * ((double)y[g] - (double)decoded[g]);
         if (!s->counts) continue;
         shares(decoded, average, G, share);
         deviance += poisson_deviance(x, row, share, total);
@@ -120,7 +124,8 @@ static iso_status measure_labels(comparison *c, int which, iso_error *err)
     }
     c->result[which].knn_accuracy = known ? (double)right / (double)known : (double)NAN;
     TRY(iso_atlas_make(c->env, m->z, s->data->x.n_rows, d, s->options, false, &atlas, err));
-    TRY(iso_best_clusters(c->env, &atlas.connectivities, masked, (uint64_t)iso_opt_int(s->options, "seed"), &c->result[which].clusters, err));
+    TRY(iso_best_clusters(c->env, &atlas.connectivities, masked, (uint64_t)iso_opt_int(s->options, "seed"),
+                          &c->result[which].clusters, err));
 done:
     iso_atlas_clear(&atlas);
     iso_free(from);
@@ -140,7 +145,8 @@ static void pick(const float *scores, const int64_t *rows, int64_t n, int k, flo
     for (int64_t i = 0; i < n; i++) memcpy(out + i * k, scores + rows[i] * k, (size_t)k * sizeof *out);
 }
 
-/* AUC of a classifier on principal components of the real cells: generated against held-out, and training against held-out. */
+/* AUC of a classifier on principal components of the real cells: generated against held-out, and training against
+ * held-out. */
 static iso_status measure_realism(comparison *c, iso_error *err)
 {
     iso_status st = ISO_OK;
@@ -281,9 +287,11 @@ static iso_status fit_both(comparison *c, const iso_options *o, iso_error *err)
     iso_info(c->env, "training the plain autoencoder");
     TRY(iso_fit(c->env, c->stage.data, plain, NULL, NULL, &c->fitted[1], err));
     const iso_split *p = &c->fitted[0].split;
-    FAIL_IF(p->n_test == 0 && p->n_validation == 0, ISO_EUSAGE, "compare needs held-out cells: give --split-key, or a --validation-fraction above 0");
+    FAIL_IF(p->n_test == 0 && p->n_validation == 0, ISO_EUSAGE,
+            "compare needs held-out cells: give --split-key, or a --validation-fraction above 0");
     c->stage.train = p->train, c->stage.n_train = p->n_train;
-    c->stage.held_out = p->n_test ? p->test : p->validation, c->stage.n_held_out = p->n_test ? p->n_test : p->n_validation;
+    c->stage.held_out = p->n_test ? p->test : p->validation,
+    c->stage.n_held_out = p->n_test ? p->n_test : p->n_validation;
     int64_t n = c->stage.data->x.n_rows, L = c->fitted[0].model->v.c.n_latent;
     ALLOC(mu, n * L, sizeof *mu);
     TRY(iso_evaluator_new(c->env, &c->fitted[0].model->v, &c->fitted[0].bound.cells, &e, err));
@@ -323,8 +331,10 @@ static void put(FILE *f, double x, const char *format)
 
 static void print(const comparison *c, FILE *f)
 {
-    fputs("model\telbo\tlog_p\treconstruction\tpoisson_deviance_explained\tmse_log1p\tknn_accuracy\tari\tnmi\trealism_auc\trealism_floor\t"
-          "halfway_to_mean\thalfway_to_nearest\thalfway_nearest\tseconds\n", f);
+    fputs("model\telbo\tlog_p\treconstruction\tpoisson_deviance_explained\tmse_log1p\tknn_accuracy\tari\tnmi\trealism_"
+          "auc\trealism_floor\t"
+          "halfway_to_mean\thalfway_to_nearest\thalfway_nearest\tseconds\n",
+          f);
     for (int i = 0; i < N_MODELS; i++) {
         const iso_contrast *m = &c->model[i];
         const yardsticks *r = &c->result[i];
@@ -332,8 +342,10 @@ static void print(const comparison *c, FILE *f)
         fputs(model_names[i], f);
         put(f, m->elbo, "%.2f"), put(f, m->log_p, "%.2f"), put(f, m->reconstruction, "%.2f");
         put(f, r->deviance_explained, "%.4f"), put(f, r->mse, "%.5f");
-        put(f, r->knn_accuracy + none, "%.4f"), put(f, r->clusters.ari + none, "%.4f"), put(f, r->clusters.nmi + none, "%.4f");
-        put(f, r->auc, "%.4f"), put(f, c->realism_floor, "%.4f"), put(f, r->to_mean, "%.4f"), put(f, r->to_nearest, "%.4f");
+        put(f, r->knn_accuracy + none, "%.4f"), put(f, r->clusters.ari + none, "%.4f"),
+            put(f, r->clusters.nmi + none, "%.4f");
+        put(f, r->auc, "%.4f"), put(f, c->realism_floor, "%.4f"), put(f, r->to_mean, "%.4f"),
+            put(f, r->to_nearest, "%.4f");
         putc('\t', f);
         if (r->nearest) iso_put_name(f, r->nearest);
         put(f, m->seconds, "%.2f");
@@ -364,7 +376,8 @@ iso_status iso_cmd_compare(iso_env *env, const iso_options *o, const char *comma
     comparison c = {.env = env};
     (void)command_line;
     FAIL_IF(!resolved || !(path = iso_opt_list_item(o, "inputs", 0)), ISO_EMEMORY, "out of memory");
-    FAIL_IF(iso_opt_flag(o, "autoencoder"), ISO_EUSAGE, "compare trains a plain autoencoder beside the variational one anyhow: leave --autoencoder out");
+    FAIL_IF(iso_opt_flag(o, "autoencoder"), ISO_EUSAGE,
+            "compare trains a plain autoencoder beside the variational one anyhow: leave --autoencoder out");
     TRY(iso_likelihood_find(iso_opt_text(resolved, "likelihood"), &law, err));
     TRY(iso_text_open(o, &t, err));
     TRY(iso_read_cells(env, path, law, o, &d, err));

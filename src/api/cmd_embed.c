@@ -21,7 +21,8 @@ iso_status iso_cmd_embed(iso_env *env, const iso_options *o, const char *command
     const iso_h5ad_uns uns[] = {{.path = "isolario/command", .text = command_line ? command_line : ""},
                                 {.path = "isolario/model", .text = given},
                                 {.path = "isolario/version", .text = ISO_VERSION}};
-    iso_h5ad_out out = {.obs = &s.data->obs, .obsm = obsm, .n_obsm = s.model->v.c.autoencoder ? 1 : 2, .uns = uns, .n_uns = 3};
+    iso_h5ad_out out = {
+        .obs = &s.data->obs, .obsm = obsm, .n_obsm = s.model->v.c.autoencoder ? 1 : 2, .uns = uns, .n_uns = 3};
     TRY(iso_h5ad_write(env, path, &out, err));
     iso_info(env, "wrote %s: %lld cells, obsm X_isolario", path, (long long)n);
 done:

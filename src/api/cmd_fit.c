@@ -1,4 +1,5 @@
-/* cmd_fit.c: `fit CELLS`: read, check, train, map, write a run folder. Nothing is written before the cells have passed. */
+/* cmd_fit.c: `fit CELLS`: read, check, train, map, write a run folder. Nothing is written before the cells have
+ * passed. */
 #include "cells_in.h"
 #include "commands.h"
 #include "io/tensors.h"
@@ -21,7 +22,8 @@ static iso_status check_folder(const char *folder, bool force, iso_error *err)
         char *path = iso_sprintf("%s/%s", folder, file_names[i]);
         bool there = path && access(path, F_OK) == 0;
         iso_free(path);
-        FAIL_IF(there && !force, ISO_EIO, "%s/%s exists; choose another --output, or overwrite the run with --force", folder, file_names[i]);
+        FAIL_IF(there && !force, ISO_EIO, "%s/%s exists; choose another --output, or overwrite the run with --force",
+                folder, file_names[i]);
     }
 done:
     return st;
@@ -50,7 +52,8 @@ static iso_status score_pca(iso_env *env, iso_run *r, iso_error *err)
     const iso_likelihood *law = r->fitted.model->v.c.likelihood;
     int k = r->fitted.model->v.c.n_latent;
     if (k > counts->n_cols) k = (int)counts->n_cols;
-    TRY(iso_pca_fit(env, counts, law->counts || law->log1p_data, k, (uint64_t)iso_opt_int(r->options, "seed"), &pca, err));
+    TRY(iso_pca_fit(env, counts, law->counts || law->log1p_data, k, (uint64_t)iso_opt_int(r->options, "seed"), &pca,
+                    err));
     ALLOC(x, counts->n_rows * k, sizeof *x);
     TRY(iso_pca_transform(env, &pca, counts, x, err));
     TRY(iso_atlas_make(env, x, counts->n_rows, k, r->options, false, &atlas, err));
@@ -103,16 +106,19 @@ static void tell(iso_env *env, const iso_run *r)
 {
     const iso_summary *s = &r->fitted.model->summary;
     bool test = s->n_test > 0;
-    iso_info(env, "%d epochs in %.1f s; the best was %d%s", s->epochs, s->seconds, s->best_epoch, s->stopped_early ? " (stopped early)" : "");
+    iso_info(env, "%d epochs in %.1f s; the best was %d%s", s->epochs, s->seconds, s->best_epoch,
+             s->stopped_early ? " (stopped early)" : "");
     if (test || s->n_validation)
-        iso_info(env, "%s ELBO %.2f nats per cell (reconstruction %.2f)", test ? "test" : "validation", test ? s->test_elbo : s->validation_elbo,
+        iso_info(env, "%s ELBO %.2f nats per cell (reconstruction %.2f)", test ? "test" : "validation",
+                 test ? s->test_elbo : s->validation_elbo,
                  test ? s->test_reconstruction : s->validation_reconstruction);
     if (r->labels)
         iso_info(env, "agreement with %s: neighbours %.3f, ARI %.3f, NMI %.3f; principal components: %.3f, %.3f, %.3f",
                  iso_opt_text(r->options, "labels_key"), r->scores.knn_accuracy, r->scores.best.ari, r->scores.best.nmi,
                  r->pca_scores.knn_accuracy, r->pca_scores.best.ari, r->pca_scores.best.nmi);
     bool well = strcmp(s->verdict, "healthy") == 0 || r->fitted.model->v.c.autoencoder;
-    iso_log(env, well ? ISO_LOG_INFO : ISO_LOG_WARN, "latent space: %s. %s%s%s", s->verdict, s->verdict_text, *s->cure ? " " : "", s->cure);
+    iso_log(env, well ? ISO_LOG_INFO : ISO_LOG_WARN, "latent space: %s. %s%s%s", s->verdict, s->verdict_text,
+            *s->cure ? " " : "", s->cure);
     iso_info(env, "%d clusters; look at %s/report.html", r->atlas.n_clusters, r->folder);
 }
 
@@ -128,7 +134,8 @@ static void run_clear(iso_run *r)
 }
 
 /* Training and everything after it; the log is open. */
-static iso_status run_it(iso_env *env, iso_run *r, const iso_options *given, iso_run_log *log, const char *sha256, iso_error *err)
+static iso_status run_it(iso_env *env, iso_run *r, const iso_options *given, iso_run_log *log, const char *sha256,
+                         iso_error *err)
 {
     iso_status st = ISO_OK;
     double start = iso_now_s();
@@ -140,9 +147,10 @@ static iso_status run_it(iso_env *env, iso_run *r, const iso_options *given, iso
     r->total_s = r->read_s + iso_now_s() - start;
     TRY(write_files(env, r, err));
     tell(env, r);
-    FAIL_IF(r->fitted.history.interrupted, ISO_EINTERRUPT, "interrupted after epoch %d of training; %s holds what was reached", s->epochs, r->folder);
-    FAIL_IF(iso_opt_flag(given, "fail_on_collapse") && strstr(s->verdict, "collapsed"), ISO_ENUMERIC, "the latent space is %s: %s %s (--fail-on-collapse)",
-            s->verdict, s->verdict_text, s->cure);
+    FAIL_IF(r->fitted.history.interrupted, ISO_EINTERRUPT,
+            "interrupted after epoch %d of training; %s holds what was reached", s->epochs, r->folder);
+    FAIL_IF(iso_opt_flag(given, "fail_on_collapse") && strstr(s->verdict, "collapsed"), ISO_ENUMERIC,
+            "the latent space is %s: %s %s (--fail-on-collapse)", s->verdict, s->verdict_text, s->cure);
 done:
     return st;
 }
@@ -156,7 +164,9 @@ iso_status iso_cmd_fit(iso_env *env, const iso_options *o, const char *command_l
     const iso_likelihood *law;
     char *path = NULL, sha256[65] = "";
     double start = iso_now_s();
-    iso_run r = {.options = resolved, .folder = iso_opt_text(o, "output") ? iso_opt_text(o, "output") : "run", .command_line = command_line};
+    iso_run r = {.options = resolved,
+                 .folder = iso_opt_text(o, "output") ? iso_opt_text(o, "output") : "run",
+                 .command_line = command_line};
     FAIL_IF(!resolved || !(path = iso_opt_list_item(o, "inputs", 0)), ISO_EMEMORY, "out of memory");
     FAIL_IF(strcmp(r.folder, "-") == 0, ISO_EUSAGE, "fit writes a folder; give --output a path");
     TRY(check_folder(r.folder, iso_opt_flag(o, "force"), err));
@@ -169,7 +179,11 @@ iso_status iso_cmd_fit(iso_env *env, const iso_options *o, const char *command_l
     TRY(iso_make_dir(r.folder, err));
     TRY(iso_run_log_open(r.folder, d, command_line, &log, err));
     st = run_it(env, &r, o, &log, sha256, err);
-    iso_status closed = iso_run_log_close(&log, st == ISO_OK ? r.fitted.model->summary.verdict : err ? err->msg : "failed", st ? NULL : err);
+    iso_status closed = iso_run_log_close(&log,
+                                          st == ISO_OK ? r.fitted.model->summary.verdict
+                                          : err        ? err->msg
+                                                       : "failed",
+                                          st ? NULL : err);
     if (st == ISO_OK) st = closed;
 done:
     run_clear(&r);

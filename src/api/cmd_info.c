@@ -29,10 +29,12 @@ static iso_status print_cells(iso_env *env, const char *path, const iso_options 
     iso_dataset *d = NULL;
     TRY(iso_dataset_open(env, path, iso_opt_text(o, "layer"), &d, err));
     iso_data_facts facts = iso_describe(d);
-    fprintf(f, "file\t%s\nformat\t%s\ncells\t%lld\ngenes\t%lld\n", path, d->format, (long long)facts.cells, (long long)facts.genes);
-    fprintf(f, "counts\t%s: %lld entries, %.1f %% of the matrix; largest %g\n", d->source, (long long)facts.nnz, 100 * facts.density,
-            facts.max_count);
-    if (facts.cells) fprintf(f, "counts a cell\t%g to %g, median %g\n", facts.min_total, facts.max_total, facts.median_total);
+    fprintf(f, "file\t%s\nformat\t%s\ncells\t%lld\ngenes\t%lld\n", path, d->format, (long long)facts.cells,
+            (long long)facts.genes);
+    fprintf(f, "counts\t%s: %lld entries, %.1f %% of the matrix; largest %g\n", d->source, (long long)facts.nnz,
+            100 * facts.density, facts.max_count);
+    if (facts.cells)
+        fprintf(f, "counts a cell\t%g to %g, median %g\n", facts.min_total, facts.max_total, facts.median_total);
     if (facts.genes) fprintf(f, "first gene\t%s\n", d->var.index[0]);
     if (facts.cells) fprintf(f, "first cell\t%s\n", d->obs.index[0]);
     print_frame(f, "obs", &d->obs);
@@ -54,18 +56,21 @@ static iso_status print_model(iso_env *env, const char *path, FILE *f, iso_error
     TRY(iso_model_load(env, path, &m, err));
     const iso_vae_config *c = &m->v.c;
     const iso_summary *s = &m->summary;
-    fprintf(f, "model\t%s\nlikelihood\t%s\ngenes\t%lld\nlatent\t%d dimensions\nhidden\t%d layer%s of %d\n", path, c->likelihood->name,
-            (long long)m->n_genes, c->n_latent, c->n_layers, c->n_layers == 1 ? "" : "s", c->n_hidden);
+    fprintf(f, "model\t%s\nlikelihood\t%s\ngenes\t%lld\nlatent\t%d dimensions\nhidden\t%d layer%s of %d\n", path,
+            c->likelihood->name, (long long)m->n_genes, c->n_latent, c->n_layers, c->n_layers == 1 ? "" : "s",
+            c->n_hidden);
     fprintf(f, "kind\t%s%s\nparameters\t%lld\n", c->autoencoder ? "autoencoder" : "variational autoencoder",
             c->linear_decoder ? ", linear decoder" : "", (long long)m->v.g->param_size);
     for (int k = 0; k < m->n_covariates; k++)
-        fprintf(f, "%s\t%s, %d categories\n", k == 0 && m->has_batch ? "batch" : "covariate", m->covariates[k].key, m->covariates[k].n_categories);
+        fprintf(f, "%s\t%s, %d categories\n", k == 0 && m->has_batch ? "batch" : "covariate", m->covariates[k].key,
+                m->covariates[k].n_categories);
     if (m->label.key) fprintf(f, "labels\t%s, %d categories\n", m->label.key, m->label.n_categories);
     for (int k = 0; k < m->n_continuous; k++) fprintf(f, "continuous covariate\t%s\n", m->continuous[k]);
-    fprintf(f, "trained on\t%s (%s): %lld cells, and %lld validation, %lld test\n", s->input, s->count_source, (long long)s->n_train,
-            (long long)s->n_validation, (long long)s->n_test);
-    fprintf(f, "sha256\t%s\ncommand\t%s\nseed\t%llu\nepochs\t%d, the best was %d%s; %.1f s\n", s->input_sha256, s->command,
-            (unsigned long long)s->seed, s->epochs, s->best_epoch, s->stopped_early ? ", stopped early" : "", s->seconds);
+    fprintf(f, "trained on\t%s (%s): %lld cells, and %lld validation, %lld test\n", s->input, s->count_source,
+            (long long)s->n_train, (long long)s->n_validation, (long long)s->n_test);
+    fprintf(f, "sha256\t%s\ncommand\t%s\nseed\t%llu\nepochs\t%d, the best was %d%s; %.1f s\n", s->input_sha256,
+            s->command, (unsigned long long)s->seed, s->epochs, s->best_epoch,
+            s->stopped_early ? ", stopped early" : "", s->seconds);
     print_number(f, "train ELBO", s->train_elbo);
     print_number(f, "validation ELBO", s->validation_elbo);
     print_number(f, "test ELBO", s->test_elbo);

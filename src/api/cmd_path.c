@@ -1,4 +1,5 @@
-/* cmd_path.c: `path RUN --from A --to B`: the straight line in z between two groups' means or two cells, decoded in steps. */
+/* cmd_path.c: `path RUN --from A --to B`: the straight line in z between two groups' means or two cells, decoded in
+ * steps. */
 #include "commands.h"
 #include "gene_table.h"
 #include "run_folder.h"
@@ -6,8 +7,8 @@
 #include <string.h>
 
 /* z of a group's mean or of a cell; a name that is both is the group. */
-static iso_status find_point(const iso_run_cells *r, const iso_groups *g, const char *option, const char *key, const char *name, float *z,
-                             iso_error *err)
+static iso_status find_point(const iso_run_cells *r, const iso_groups *g, const char *option, const char *key,
+                             const char *name, float *z, iso_error *err)
 {
     size_t bytes = (size_t)r->model->v.c.n_latent * sizeof *z;
     int64_t L = r->model->v.c.n_latent;
@@ -20,8 +21,8 @@ static iso_status find_point(const iso_run_cells *r, const iso_groups *g, const 
     known[0] = 0;
     for (int32_t k = 0; k < g->n && at + 1 < sizeof known; k++)
         at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", k ? ", " : "", g->names[k]);
-    return iso_fail(err, ISO_EUSAGE, "--%s \"%s\" is neither a group of \"%s\" (%s) nor a cell of %s/latent.h5ad", option, name, key, known,
-                    r->folder);
+    return iso_fail(err, ISO_EUSAGE, "--%s \"%s\" is neither a group of \"%s\" (%s) nor a cell of %s/latent.h5ad",
+                    option, name, key, known, r->folder);
 }
 
 iso_status iso_cmd_path(iso_env *env, const iso_options *o, const char *command_line, iso_error *err)
@@ -31,10 +32,12 @@ iso_status iso_cmd_path(iso_env *env, const iso_options *o, const char *command_
     iso_groups g = {0};
     float *z = NULL, *end = NULL;
     char (*headings)[16] = NULL;
-    const char **lent = NULL, *key = iso_opt_text(o, "key"), *from = iso_opt_text(o, "from"), *to = iso_opt_text(o, "to");
+    const char **lent = NULL, *key = iso_opt_text(o, "key"), *from = iso_opt_text(o, "from"),
+               *to = iso_opt_text(o, "to");
     int64_t n = iso_opt_int(o, "steps");
     (void)command_line;
-    FAIL_IF(!from || !to, ISO_EUSAGE, "path needs --from and --to, each a group of --key (now \"%s\") or the name of a cell", key);
+    FAIL_IF(!from || !to, ISO_EUSAGE,
+            "path needs --from and --to, each a group of --key (now \"%s\") or the name of a cell", key);
     TRY(iso_run_open(env, o, &r, err));
     TRY(iso_run_groups(&r, key, &g, err));
     int64_t L = r.model->v.c.n_latent;

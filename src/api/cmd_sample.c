@@ -10,11 +10,15 @@
 static int describe(const iso_model *m, iso_generated *g, iso_column *columns)
 {
     int n = 0;
-    if (g->library) columns[n++] = (iso_column){.name = (char *)"library_size", .kind = ISO_COL_REAL, .reals = g->library};
+    if (g->library)
+        columns[n++] = (iso_column){.name = (char *)"library_size", .kind = ISO_COL_REAL, .reals = g->library};
     for (int k = 0; k <= m->n_covariates && k < ISO_MAX_COVARIATES; k++) {
         const iso_covariate *c = k < m->n_covariates ? &m->covariates[k] : &m->label;
         if (!c->key) continue;
-        columns[n++] = (iso_column){.name = c->key, .kind = ISO_COL_CATEGORY, .codes = g->codes[k], .categories = c->categories,
+        columns[n++] = (iso_column){.name = c->key,
+                                    .kind = ISO_COL_CATEGORY,
+                                    .codes = g->codes[k],
+                                    .categories = c->categories,
                                     .n_categories = c->n_categories};
     }
     return n;
@@ -26,7 +30,8 @@ static iso_status name_cells(iso_frame *obs, int64_t n, iso_error *err)
     ALLOC(obs->index, n, sizeof *obs->index);
     obs->n_rows = n;
     FAIL_IF(!(obs->index_name = iso_strdup("_index")), ISO_EMEMORY, "out of memory");
-    for (int64_t i = 0; i < n; i++) FAIL_IF(!(obs->index[i] = iso_sprintf("sample-%lld", (long long)i)), ISO_EMEMORY, "out of memory");
+    for (int64_t i = 0; i < n; i++)
+        FAIL_IF(!(obs->index[i] = iso_sprintf("sample-%lld", (long long)i)), ISO_EMEMORY, "out of memory");
 done:
     return st;
 }
@@ -45,7 +50,8 @@ iso_status iso_cmd_sample(iso_env *env, const iso_options *o, const char *comman
     FAIL_IF(!(given = iso_opt_list_item(o, "inputs", 0)), ISO_EMEMORY, "out of memory");
     TRY(iso_output_path(o, "samples.h5ad", &path, err));
     TRY(iso_input_model(env, o, 0, &m, err));
-    FAIL_IF(m->v.c.autoencoder, ISO_EUSAGE, "the model is a plain autoencoder: it has no prior to sample from; fit without --autoencoder");
+    FAIL_IF(m->v.c.autoencoder, ISO_EUSAGE,
+            "the model is a plain autoencoder: it has no prior to sample from; fit without --autoencoder");
     int L = m->v.c.n_latent;
     ALLOC(z, n * L, sizeof *z);
     iso_draw_prior(n, L, (uint64_t)iso_opt_int(o, "seed"), z);
@@ -57,8 +63,15 @@ iso_status iso_cmd_sample(iso_env *env, const iso_options *o, const char *comman
     const iso_h5ad_uns uns[] = {{.path = "isolario/command", .text = command_line ? command_line : ""},
                                 {.path = "isolario/model", .text = given},
                                 {.path = "isolario/version", .text = ISO_VERSION}};
-    iso_h5ad_out out = {.obs = &obs, .var = &var, .x = &g.x, .extra_obs = columns, .n_extra_obs = n_columns, .obsm = obsm, .n_obsm = 1,
-                        .uns = uns, .n_uns = 3};
+    iso_h5ad_out out = {.obs = &obs,
+                        .var = &var,
+                        .x = &g.x,
+                        .extra_obs = columns,
+                        .n_extra_obs = n_columns,
+                        .obsm = obsm,
+                        .n_obsm = 1,
+                        .uns = uns,
+                        .n_uns = 3};
     TRY(iso_h5ad_write(env, path, &out, err));
     iso_info(env, "wrote %s: %lld generated cells x %lld genes", path, (long long)n, (long long)m->n_genes);
 done:

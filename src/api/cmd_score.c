@@ -22,7 +22,8 @@ iso_status iso_cmd_score(iso_env *env, const iso_options *o, const char *command
     ALLOC(reconstruction, n, sizeof *reconstruction);
     ALLOC(log_p, n, sizeof *log_p);
     iso_cell_scores out = {.elbo = elbo, .reconstruction = reconstruction, .log_p = samples ? log_p : NULL};
-    TRY(iso_evaluate(s.evaluator, NULL, n, (int)iso_opt_int(o, "n_draws"), samples, (uint64_t)iso_opt_int(o, "seed"), &out, err));
+    TRY(iso_evaluate(s.evaluator, NULL, n, (int)iso_opt_int(o, "n_draws"), samples, (uint64_t)iso_opt_int(o, "seed"),
+                     &out, err));
     fprintf(t.file, "cell\telbo\tlog_p\treconstruction\n");
     for (int64_t i = 0; i < n; i++) {
         iso_put_name(t.file, s.data->obs.index[i]);

@@ -12,123 +12,167 @@ typedef struct command {
 
 static const command rows[] = {
     {{
-        .name = "fit", .group = "Train", .usage = "CELLS [-o run]", .min_inputs = 1, .max_inputs = 1,
-        .summary = "train a variational autoencoder on cells, and map them",
-        .details =
-            "Reads CELLS (AnnData .h5ad, 10x .h5, or a folder with matrix.mtx; told apart by content), trains, and "
-            "writes a run folder, by default \"run\". Genes are taken as they are: choose them before, if you want "
-            "fewer. A run that exists is refused without --force. On the first interrupt training stops, what "
-            "was reached is saved, and the exit status is 130.\n"
-            "model.safetensors\tthe model: all that the other commands need\n"
-            "latent.h5ad\tthe cells, without their counts: all of their obs, and leiden; obsm X_isolario (posterior "
-            "means), X_isolario_var (posterior variances), X_umap; obsp connectivities and distances; uns neighbors and "
-            "isolario (options, provenance, verdict)\n"
-            "report.html\tthe report: map, training curves, verdict on the latent space; one file, opens anywhere\n"
-            "run.json\toptions, versions, input, timings and results, for programs\n"
-            "log.txt\tone line per epoch, written while it trains\n"
-            "ELBO, KL and log-likelihoods are in nats per cell, all constants included; higher ELBO is better. "
-            "Cells with \"test\" in the column --split-key are scored as the test set.",
-        .examples = "fit cells.h5ad -o run\n"
-                    "fit cells.h5ad -o run --batch-key donor --labels-key cell_type --likelihood zinb --seed 1",
-    }, iso_cmd_fit},
+         .name = "fit",
+         .group = "Train",
+         .usage = "CELLS [-o run]",
+         .min_inputs = 1,
+         .max_inputs = 1,
+         .summary = "train a variational autoencoder on cells, and map them",
+         .details =
+             "Reads CELLS (AnnData .h5ad, 10x .h5, or a folder with matrix.mtx; told apart by content), trains, and "
+             "writes a run folder, by default \"run\". Genes are taken as they are: choose them before, if you want "
+             "fewer. A run that exists is refused without --force. On the first interrupt training stops, what "
+             "was reached is saved, and the exit status is 130.\n"
+             "model.safetensors\tthe model: all that the other commands need\n"
+             "latent.h5ad\tthe cells, without their counts: all of their obs, and leiden; obsm X_isolario (posterior "
+             "means), X_isolario_var (posterior variances), X_umap; obsp connectivities and distances; uns neighbors "
+             "and "
+             "isolario (options, provenance, verdict)\n"
+             "report.html\tthe report: map, training curves, verdict on the latent space; one file, opens anywhere\n"
+             "run.json\toptions, versions, input, timings and results, for programs\n"
+             "log.txt\tone line per epoch, written while it trains\n"
+             "ELBO, KL and log-likelihoods are in nats per cell, all constants included; higher ELBO is better. "
+             "Cells with \"test\" in the column --split-key are scored as the test set.",
+         .examples = "fit cells.h5ad -o run\n"
+                     "fit cells.h5ad -o run --batch-key donor --labels-key cell_type --likelihood zinb --seed 1",
+     },
+     iso_cmd_fit},
     {{
-        .name = "compare", .group = "Train", .usage = "CELLS [-o table.tsv]", .min_inputs = 1, .max_inputs = 1,
-        .summary = "train, and set the model beside simpler ones on the same cells",
-        .details =
-            "Trains three models of the same cells with the same options, a variational autoencoder (vae), a plain "
-            "autoencoder (ae: sigma = 0, no KL) and principal components (pca) of log1p counts per 10,000, all with "
-            "--n-latent dimensions, and sets them side by side on held-out cells (--split-key, or else the validation "
-            "cells). Tab-separated text, one line a model, to standard output or to -o.\n"
-            "elbo, log_p, reconstruction\tmean of held-out cells, nats per cell, in the model's own likelihood; empty "
-            "where a model has none\n"
-            "poisson_deviance_explained, mse_log1p\treconstruction in two yardsticks that all models can be held to: "
-            "share of the deviance of counts under a Poisson law with the decoded mean; squared error of log1p counts "
-            "per 10,000\n"
-            "knn_accuracy\tshare of held-out cells that the majority of their 15 nearest training cells gives the "
-            "right --labels-key\n"
-            "ari, nmi\tagreement of Leiden clusters (best of several resolutions) with --labels-key, on held-out cells\n"
-            "realism_auc, realism_floor\thow well a classifier tells generated cells from held-out ones, and "
-            "training cells from held-out ones: 0.5 is not at all. The autoencoder has no prior: its z come from a "
-            "normal law fitted to its codes\n"
-            "halfway_to_mean, halfway_to_nearest, halfway_nearest\twhat the point halfway between the two largest groups "
-            "(of --labels-key, else of clusters) decodes to: correlation with the average of the two groups' means, with "
-            "the mean of the group most like it, and that group's name\n"
-            "seconds\ttime to train",
-        .examples = "compare cells.h5ad --labels-key cell_type -o table.tsv",
-    }, iso_cmd_compare},
+         .name = "compare",
+         .group = "Train",
+         .usage = "CELLS [-o table.tsv]",
+         .min_inputs = 1,
+         .max_inputs = 1,
+         .summary = "train, and set the model beside simpler ones on the same cells",
+         .details =
+             "Trains three models of the same cells with the same options, a variational autoencoder (vae), a plain "
+             "autoencoder (ae: sigma = 0, no KL) and principal components (pca) of log1p counts per 10,000, all with "
+             "--n-latent dimensions, and sets them side by side on held-out cells (--split-key, or else the validation "
+             "cells). Tab-separated text, one line a model, to standard output or to -o.\n"
+             "elbo, log_p, reconstruction\tmean of held-out cells, nats per cell, in the model's own likelihood; empty "
+             "where a model has none\n"
+             "poisson_deviance_explained, mse_log1p\treconstruction in two yardsticks that all models can be held to: "
+             "share of the deviance of counts under a Poisson law with the decoded mean; squared error of log1p counts "
+             "per 10,000\n"
+             "knn_accuracy\tshare of held-out cells that the majority of their 15 nearest training cells gives the "
+             "right --labels-key\n"
+             "ari, nmi\tagreement of Leiden clusters (best of several resolutions) with --labels-key, on held-out "
+             "cells\n"
+             "realism_auc, realism_floor\thow well a classifier tells generated cells from held-out ones, and "
+             "training cells from held-out ones: 0.5 is not at all. The autoencoder has no prior: its z come from a "
+             "normal law fitted to its codes\n"
+             "halfway_to_mean, halfway_to_nearest, halfway_nearest\twhat the point halfway between the two largest "
+             "groups "
+             "(of --labels-key, else of clusters) decodes to: correlation with the average of the two groups' means, "
+             "with "
+             "the mean of the group most like it, and that group's name\n"
+             "seconds\ttime to train",
+         .examples = "compare cells.h5ad --labels-key cell_type -o table.tsv",
+     },
+     iso_cmd_compare},
     {{
-        .name = "embed", .group = "Use a model", .usage = "RUN CELLS [-o embedded.h5ad]",
-        .min_inputs = 2, .max_inputs = 2,
-        .summary = "place new cells in a trained latent space",
-        .details =
-            "RUN is a run folder or a model.safetensors. Genes are matched by name; those that CELLS lacks count as 0, "
-            "and how many is said. Nothing is trained. Writes an .h5ad, by default \"embedded.h5ad\", with obs of "
-            "CELLS and\n"
-            "obsm X_isolario\tposterior means\n"
-            "obsm X_isolario_var\tposterior variances",
-        .examples = "embed run new_cells.h5ad -o embedded.h5ad",
-    }, iso_cmd_embed},
+         .name = "embed",
+         .group = "Use a model",
+         .usage = "RUN CELLS [-o embedded.h5ad]",
+         .min_inputs = 2,
+         .max_inputs = 2,
+         .summary = "place new cells in a trained latent space",
+         .details =
+             "RUN is a run folder or a model.safetensors. Genes are matched by name; those that CELLS lacks count as "
+             "0, "
+             "and how many is said. Nothing is trained. Writes an .h5ad, by default \"embedded.h5ad\", with obs of "
+             "CELLS and\n"
+             "obsm X_isolario\tposterior means\n"
+             "obsm X_isolario_var\tposterior variances",
+         .examples = "embed run new_cells.h5ad -o embedded.h5ad",
+     },
+     iso_cmd_embed},
     {{
-        .name = "score", .group = "Use a model", .usage = "RUN CELLS [-o -]", .min_inputs = 2, .max_inputs = 2,
-        .summary = "how likely each cell is under a model",
-        .details =
-            "RUN is a run folder or a model.safetensors. Writes one line per cell, tab-separated, with a heading, to "
-            "standard output or to -o. All values are in nats per cell with all constants included: they can be "
-            "compared between models of the same counts.\n"
-            "cell\tname of the cell\n"
-            "elbo\tevidence lower bound, mean of --n-draws draws\n"
-            "log_p\tlog p(x), estimated with --n-samples importance samples; empty with 0\n"
-            "reconstruction\tmean log p(x|z) over the draws",
-        .examples = "score run cells.h5ad -o scores.tsv\n"
-                    "score run cells.h5ad --n-samples 1000 | sort -k3,3g | head",
-    }, iso_cmd_score},
+         .name = "score",
+         .group = "Use a model",
+         .usage = "RUN CELLS [-o -]",
+         .min_inputs = 2,
+         .max_inputs = 2,
+         .summary = "how likely each cell is under a model",
+         .details =
+             "RUN is a run folder or a model.safetensors. Writes one line per cell, tab-separated, with a heading, to "
+             "standard output or to -o. All values are in nats per cell with all constants included: they can be "
+             "compared between models of the same counts.\n"
+             "cell\tname of the cell\n"
+             "elbo\tevidence lower bound, mean of --n-draws draws\n"
+             "log_p\tlog p(x), estimated with --n-samples importance samples; empty with 0\n"
+             "reconstruction\tmean log p(x|z) over the draws",
+         .examples = "score run cells.h5ad -o scores.tsv\n"
+                     "score run cells.h5ad --n-samples 1000 | sort -k3,3g | head",
+     },
+     iso_cmd_score},
     {{
-        .name = "sample", .group = "Use a model", .usage = "RUN [-n 1000] [-o samples.h5ad]",
-        .min_inputs = 1, .max_inputs = 1,
-        .summary = "generate cells that never were",
-        .details =
-            "RUN is a run folder or a model.safetensors. Draws latent positions from the prior N(0, I) and counts from the "
-            "decoder's law, with library sizes from a log-normal law fitted to the training cells; each category of a "
-            "covariate is equally likely. Writes an .h5ad, by default \"samples.h5ad\": counts in X, latent positions "
-            "in obsm X_isolario, library size and categories in obs.",
-        .examples = "sample run -n 5000 --seed 7 -o samples.h5ad",
-    }, iso_cmd_sample},
+         .name = "sample",
+         .group = "Use a model",
+         .usage = "RUN [-n 1000] [-o samples.h5ad]",
+         .min_inputs = 1,
+         .max_inputs = 1,
+         .summary = "generate cells that never were",
+         .details =
+             "RUN is a run folder or a model.safetensors. Draws latent positions from the prior N(0, I) and counts "
+             "from the "
+             "decoder's law, with library sizes from a log-normal law fitted to the training cells; each category of a "
+             "covariate is equally likely. Writes an .h5ad, by default \"samples.h5ad\": counts in X, latent positions "
+             "in obsm X_isolario, library size and categories in obs.",
+         .examples = "sample run -n 5000 --seed 7 -o samples.h5ad",
+     },
+     iso_cmd_sample},
     {{
-        .name = "prototype", .group = "Use a model", .usage = "RUN [--key leiden] [-o -]",
-        .min_inputs = 1, .max_inputs = 1,
-        .summary = "the typical cell of each group",
-        .details =
-            "RUN is a run folder. Decodes z = 0 and the mean latent position of each group of --key. Writes one line per "
-            "gene, tab-separated, with a heading, to standard output or to -o.\n"
-            "gene\tname of the gene\n"
-            "origin\twhat z = 0 decodes to: the centre of the prior, which need not look like any cell\n"
-            "one column per group\tshare of a cell's counts that falls on the gene (sums to 1 over genes); for "
-            "Gaussian models the mean",
-        .examples = "prototype run --key cell_type -o prototypes.tsv",
-    }, iso_cmd_prototype},
+         .name = "prototype",
+         .group = "Use a model",
+         .usage = "RUN [--key leiden] [-o -]",
+         .min_inputs = 1,
+         .max_inputs = 1,
+         .summary = "the typical cell of each group",
+         .details = "RUN is a run folder. Decodes z = 0 and the mean latent position of each group of --key. Writes "
+                    "one line per "
+                    "gene, tab-separated, with a heading, to standard output or to -o.\n"
+                    "gene\tname of the gene\n"
+                    "origin\twhat z = 0 decodes to: the centre of the prior, which need not look like any cell\n"
+                    "one column per group\tshare of a cell's counts that falls on the gene (sums to 1 over genes); for "
+                    "Gaussian models the mean",
+         .examples = "prototype run --key cell_type -o prototypes.tsv",
+     },
+     iso_cmd_prototype},
     {{
-        .name = "path", .group = "Use a model", .usage = "RUN --from A --to B [--key leiden] [-o -]",
-        .min_inputs = 1, .max_inputs = 1,
-        .summary = "expression along a path between two groups or cells",
-        .details =
-            "RUN is a run folder. --from and --to each name a group of --key, which stands for its mean, or a cell. The path "
-            "is the straight line between them in the latent space, decoded in steps; it may cross regions where no cell "
-            "is. Writes one line per gene, tab-separated, with a heading, to standard output or to -o.\n"
-            "gene\tname of the gene\n"
-            "0 to 1\tone column for each of --steps points, named by how far along the path it is: share of a cell's "
-            "counts that falls on the gene; for Gaussian models the mean",
-        .examples = "path run --key cell_type --from HSC --to Erythroid --steps 40 -o path.tsv",
-    }, iso_cmd_path},
+         .name = "path",
+         .group = "Use a model",
+         .usage = "RUN --from A --to B [--key leiden] [-o -]",
+         .min_inputs = 1,
+         .max_inputs = 1,
+         .summary = "expression along a path between two groups or cells",
+         .details =
+             "RUN is a run folder. --from and --to each name a group of --key, which stands for its mean, or a cell. "
+             "The path "
+             "is the straight line between them in the latent space, decoded in steps; it may cross regions where no "
+             "cell "
+             "is. Writes one line per gene, tab-separated, with a heading, to standard output or to -o.\n"
+             "gene\tname of the gene\n"
+             "0 to 1\tone column for each of --steps points, named by how far along the path it is: share of a cell's "
+             "counts that falls on the gene; for Gaussian models the mean",
+         .examples = "path run --key cell_type --from HSC --to Erythroid --steps 40 -o path.tsv",
+     },
+     iso_cmd_path},
     {{
-        .name = "info", .group = "Look", .usage = "MODEL|RUN|CELLS [-o -]", .min_inputs = 1, .max_inputs = 1,
-        .summary = "what a model, a run or a file of cells holds",
-        .details =
-            "Reads a model.safetensors, a run folder, or cells in any format that \"fit\" reads, and prints what it "
-            "is: for cells their number, genes, where the counts were found, and the annotations; for a model its "
-            "architecture, training, verdict and provenance. Text to standard output or to -o.",
-        .examples = "info cells.h5ad\n"
-                    "info run",
-    }, iso_cmd_info},
+         .name = "info",
+         .group = "Look",
+         .usage = "MODEL|RUN|CELLS [-o -]",
+         .min_inputs = 1,
+         .max_inputs = 1,
+         .summary = "what a model, a run or a file of cells holds",
+         .details =
+             "Reads a model.safetensors, a run folder, or cells in any format that \"fit\" reads, and prints what it "
+             "is: for cells their number, genes, where the counts were found, and the annotations; for a model its "
+             "architecture, training, verdict and provenance. Text to standard output or to -o.",
+         .examples = "info cells.h5ad\n"
+                     "info run",
+     },
+     iso_cmd_info},
 };
 enum { N_COMMANDS = sizeof rows / sizeof rows[0] };
 

@@ -73,7 +73,8 @@ static iso_status score(const iso_contrast_stage *s, iso_evaluator *e, bool ae, 
     ALLOC(rec, n, sizeof *rec);
     ALLOC(log_p, n, sizeof *log_p);
     iso_cell_scores scores = {.elbo = elbo, .reconstruction = rec, .log_p = samples ? log_p : NULL};
-    TRY(iso_evaluate(e, s->held_out, n, (int)iso_opt_int(s->options, "n_draws"), samples, (uint64_t)iso_opt_int(s->options, "seed"), &scores, err));
+    TRY(iso_evaluate(e, s->held_out, n, (int)iso_opt_int(s->options, "n_draws"), samples,
+                     (uint64_t)iso_opt_int(s->options, "seed"), &scores, err));
     mean_of(rec, n, &out->reconstruction);
     if (!ae) mean_of(elbo, n, &out->elbo);
     if (samples) mean_of(log_p, n, &out->log_p);
@@ -91,7 +92,8 @@ static void to_profile(const iso_likelihood *law, float *y, int64_t n)
 }
 
 /* Held-out cells with their own covariates. */
-static iso_status decode_held_out(iso_env *env, const iso_contrast_stage *s, iso_fitted *f, iso_contrast *out, iso_error *err)
+static iso_status decode_held_out(iso_env *env, const iso_contrast_stage *s, iso_fitted *f, iso_contrast *out,
+                                  iso_error *err)
 {
     iso_status st = ISO_OK;
     iso_model *m = f->model;
@@ -123,7 +125,8 @@ static iso_status fit_normal(const iso_contrast_stage *s, const float *z, int d,
         for (int b = 0; b <= a; b++) {
             double x = 0;
             for (int64_t i = 0; i < s->n_train; i++)
-                x += ((double)z[s->train[i] * d + a] - mean[a]) * ((double)z[s->train[i] * d + b] - mean[b]) / (double)s->n_train;
+                x += ((double)z[s->train[i] * d + a] - mean[a]) * ((double)z[s->train[i] * d + b] - mean[b]) /
+                     (double)s->n_train;
             for (int k = 0; k < b; k++) x -= chol[a * d + k] * chol[b * d + k];
             chol[a * d + b] = a == b ? sqrt(fmax(x, 1e-12)) : x / chol[b * d + b];
         }
@@ -220,7 +223,8 @@ static void back_project(const iso_pca_model *p, const float *z, float *y)
 }
 
 /* y = mean + W z + noise, then counts by a Poisson law with what y says; y: [genes] of work. */
-static iso_status generate_pca(const iso_contrast_stage *s, const iso_pca_model *p, float *y, iso_contrast *out, iso_error *err)
+static iso_status generate_pca(const iso_contrast_stage *s, const iso_pca_model *p, float *y, iso_contrast *out,
+                               iso_error *err)
 {
     iso_status st = ISO_OK;
     int64_t n = s->n_held_out, G = p->n_genes;

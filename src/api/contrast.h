@@ -30,7 +30,8 @@ typedef struct iso_contrast_stage {
 } iso_contrast_stage;
 
 /* A fitted VAE or autoencoder. */
-iso_status iso_contrast_vae(iso_env *env, const iso_contrast_stage *s, iso_fitted *f, iso_contrast *out, iso_error *err);
+iso_status iso_contrast_vae(iso_env *env, const iso_contrast_stage *s, iso_fitted *f, iso_contrast *out,
+                            iso_error *err);
 /* Principal components fitted on the training cells; generated as probabilistic PCA (Tipping & Bishop 1999) would. */
 iso_status iso_contrast_pca(iso_env *env, const iso_contrast_stage *s, iso_contrast *out, iso_error *err);
 

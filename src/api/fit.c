@@ -19,13 +19,14 @@ iso_options *iso_resolve_options(const iso_options *o)
         if (iso_options_set(r, scvi_preset[i].name, scvi_preset[i].value, NULL)) return iso_options_free(r), NULL;
     for (int i = 0; r && iso_option_row(i); i++) {
         const char *name = iso_option_row(i)->name;
-        if (iso_options_given(o, name) && iso_options_set(r, name, iso_options_get(o, name), NULL)) return iso_options_free(r), NULL;
+        if (iso_options_given(o, name) && iso_options_set(r, name, iso_options_get(o, name), NULL))
+            return iso_options_free(r), NULL;
     }
     return r;
 }
 
-/* Epochs by default. scvi-tools: min(round(20000 / n * 400), 400). Ours: 50, more for few cells so that there are about 900 steps, fewer for
- * very many; found on the data sets of docs/BENCHMARKS.md. */
+/* Epochs by default. scvi-tools: min(round(20000 / n * 400), 400). Ours: 50, more for few cells so that there are
+ * about 900 steps, fewer for very many; found on the data sets of docs/BENCHMARKS.md. */
 static int planned_epochs(const iso_options *o, int64_t n_train)
 {
     int64_t asked = iso_opt_int(o, "max_epochs"), batch = iso_opt_int(o, "batch_size");
@@ -41,14 +42,21 @@ static int planned_epochs(const iso_options *o, int64_t n_train)
 
 static iso_train_options training_options(const iso_options *o, int64_t n_train)
 {
-    return (iso_train_options){
-        .max_epochs = planned_epochs(o, n_train), .batch_size = iso_opt_int(o, "batch_size"),
-        .adam = {iso_opt_real(o, "learning_rate"), 0.9, 0.999, iso_opt_real(o, "adam_epsilon"), iso_opt_real(o, "weight_decay")},
-        .cosine = strcmp(iso_opt_text(o, "lr_schedule"), "cosine") == 0, .gradient_clip = iso_opt_real(o, "gradient_clip"),
-        .kl_weight = iso_opt_real(o, "kl_weight"), .kl_warmup = iso_opt_real(o, "kl_warmup"), .kl_cycles = (int)iso_opt_int(o, "kl_cycles"),
-        .free_bits = iso_opt_real(o, "free_bits"), .free_bits_groups = (int)iso_opt_int(o, "free_bits_groups"),
-        .early_stopping = iso_opt_flag(o, "early_stopping"), .patience = (int)iso_opt_int(o, "patience"),
-        .seed = (uint64_t)iso_opt_int(o, "seed"), .keep_best = iso_opt_flag(o, "early_stopping")};
+    return (iso_train_options){.max_epochs = planned_epochs(o, n_train),
+                               .batch_size = iso_opt_int(o, "batch_size"),
+                               .adam = {iso_opt_real(o, "learning_rate"), 0.9, 0.999, iso_opt_real(o, "adam_epsilon"),
+                                        iso_opt_real(o, "weight_decay")},
+                               .cosine = strcmp(iso_opt_text(o, "lr_schedule"), "cosine") == 0,
+                               .gradient_clip = iso_opt_real(o, "gradient_clip"),
+                               .kl_weight = iso_opt_real(o, "kl_weight"),
+                               .kl_warmup = iso_opt_real(o, "kl_warmup"),
+                               .kl_cycles = (int)iso_opt_int(o, "kl_cycles"),
+                               .free_bits = iso_opt_real(o, "free_bits"),
+                               .free_bits_groups = (int)iso_opt_int(o, "free_bits_groups"),
+                               .early_stopping = iso_opt_flag(o, "early_stopping"),
+                               .patience = (int)iso_opt_int(o, "patience"),
+                               .seed = (uint64_t)iso_opt_int(o, "seed"),
+                               .keep_best = iso_opt_flag(o, "early_stopping")};
 }
 
 /* ----------------------------------------------------------------------------------------- split */
@@ -66,7 +74,8 @@ static iso_status mark_test(const iso_dataset *d, const char *key, uint8_t *test
         test[i] = codes[i] >= 0 && strcmp(categories[codes[i]], "test") == 0;
         marked += test[i];
     }
-    FAIL_IF(marked == 0, ISO_EDATA, "%s: no cell has the value \"test\" in obs column \"%s\" (--split-key)", d->path, key);
+    FAIL_IF(marked == 0, ISO_EDATA, "%s: no cell has the value \"test\" in obs column \"%s\" (--split-key)", d->path,
+            key);
 done:
     for (int32_t k = 0; categories && k < n; k++) iso_free(categories[k]);
     iso_free(categories);
@@ -128,7 +137,8 @@ static iso_status mean_scores(iso_evaluator *e, const int64_t *index, int64_t n,
     ALLOC(a, n, sizeof *a);
     ALLOC(b, n, sizeof *b);
     ALLOC(c, n, sizeof *c);
-    TRY(iso_evaluate(e, index, n, draws, samples, seed, &(iso_cell_scores){.elbo = a, .reconstruction = b, .log_p = samples ? c : NULL}, err));
+    TRY(iso_evaluate(e, index, n, draws, samples, seed,
+                     &(iso_cell_scores){.elbo = a, .reconstruction = b, .log_p = samples ? c : NULL}, err));
     *elbo = *reconstruction = 0;
     if (log_p && samples) *log_p = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -159,16 +169,23 @@ static iso_status score_and_diagnose(iso_env *env, iso_fitted *f, const iso_opti
     TRY(iso_evaluator_new(env, &f->model->v, &f->bound.cells, &e, err));
     int64_t some = p->n_train < MAX_SCORED ? p->n_train : MAX_SCORED;
     TRY(mean_scores(e, p->train, some, 1, 0, seed, &s->train_elbo, &s->train_reconstruction, NULL, err));
-    TRY(mean_scores(e, p->validation, p->n_validation, (int)iso_opt_int(o, "n_draws"), 0, seed, &s->validation_elbo, &s->validation_reconstruction, NULL, err));
-    TRY(mean_scores(e, p->test, p->n_test, (int)iso_opt_int(o, "n_draws"), (int)iso_opt_int(o, "n_samples"), seed, &s->test_elbo, &s->test_reconstruction, &s->test_log_p, err));
+    TRY(mean_scores(e, p->validation, p->n_validation, (int)iso_opt_int(o, "n_draws"), 0, seed, &s->validation_elbo,
+                    &s->validation_reconstruction, NULL, err));
+    TRY(mean_scores(e, p->test, p->n_test, (int)iso_opt_int(o, "n_draws"), (int)iso_opt_int(o, "n_samples"), seed,
+                    &s->test_elbo, &s->test_reconstruction, &s->test_log_p, err));
     if (!f->model->v.c.autoencoder) {
         bool test = p->n_test > p->n_validation;
         const int64_t *held_out = test ? p->test : p->n_validation ? p->validation : p->train;
         int64_t n = test ? p->n_test : p->n_validation ? p->n_validation : p->n_train;
-        /* A few hundred cells may be deeper than the rest by chance, and a deep cell's ELBO is lower: compare at one depth. */
+        /* A few hundred cells may be deeper than the rest by chance, and a deep cell's ELBO is lower: compare at one
+         * depth. */
         const iso_likelihood *law = f->model->v.c.likelihood;
         double depth = law->counts ? mean_total(&f->bound, held_out, n) / mean_total(&f->bound, p->train, some) : 1;
-        TRY(iso_diagnose(e, held_out, n, p->train, held_out == p->train ? 0 : p->n_train, s->train_elbo * depth, test ? s->test_elbo : p->n_validation ? s->validation_elbo : s->train_elbo, seed, &f->diagnosis, err));
+        TRY(iso_diagnose(e, held_out, n, p->train, held_out == p->train ? 0 : p->n_train, s->train_elbo * depth,
+                         test              ? s->test_elbo
+                         : p->n_validation ? s->validation_elbo
+                                           : s->train_elbo,
+                         seed, &f->diagnosis, err));
         s->active_units = f->diagnosis.active_units;
         snprintf(s->verdict, sizeof s->verdict, "%s", iso_verdict_names[f->diagnosis.verdict]);
         snprintf(s->verdict_text, sizeof s->verdict_text, "%s", f->diagnosis.text);
@@ -176,7 +193,8 @@ static iso_status score_and_diagnose(iso_env *env, iso_fitted *f, const iso_opti
     } else {
         snprintf(s->verdict, sizeof s->verdict, "autoencoder");
         snprintf(s->verdict_text, sizeof s->verdict_text,
-                 "An autoencoder: sigma = 0, so log sigma^2 in the KL has no finite value and there is none; it has no prior to sample from, and its ELBO is its reconstruction alone.");
+                 "An autoencoder: sigma = 0, so log sigma^2 in the KL has no finite value and there is none; it has no "
+                 "prior to sample from, and its ELBO is its reconstruction alone.");
     }
 done:
     iso_evaluator_free(e);
@@ -197,13 +215,20 @@ iso_status iso_fit(iso_env *env, const iso_dataset *d, const iso_options *given,
     iso_info(env, "training on %lld cells (%lld validation, %lld test), %d epochs at most", (long long)f->split.n_train,
              (long long)f->split.n_validation, (long long)f->split.n_test, how.max_epochs);
     iso_train_names names = {d->obs.index, d->var.index};
-    TRY(iso_train(env, &f->model->v, &f->bound.cells, f->split.train, f->split.n_train, f->split.validation, f->split.n_validation,
-                  &how, names, each_epoch, arg, &f->history, err));
+    TRY(iso_train(env, &f->model->v, &f->bound.cells, f->split.train, f->split.n_train, f->split.validation,
+                  f->split.n_validation, &how, names, each_epoch, arg, &f->history, err));
     iso_summary *s = &f->model->summary;
     const iso_history *h = &f->history;
-    *s = (iso_summary){.epochs = h->n, .best_epoch = h->best + 1, .stopped_early = h->stopped_early, .n_train = f->split.n_train,
-                       .n_validation = f->split.n_validation, .n_test = f->split.n_test, .final_kl_weight = h->final_kl_weight,
-                       .seconds = h->seconds, .roll_backs = h->roll_backs, .seed = how.seed};
+    *s = (iso_summary){.epochs = h->n,
+                       .best_epoch = h->best + 1,
+                       .stopped_early = h->stopped_early,
+                       .n_train = f->split.n_train,
+                       .n_validation = f->split.n_validation,
+                       .n_test = f->split.n_test,
+                       .final_kl_weight = h->final_kl_weight,
+                       .seconds = h->seconds,
+                       .roll_backs = h->roll_backs,
+                       .seed = how.seed};
     snprintf(s->input, sizeof s->input, "%s", d->path);
     snprintf(s->count_source, sizeof s->count_source, "%s", d->source);
     TRY(score_and_diagnose(env, f, o, err));

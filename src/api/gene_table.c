@@ -3,8 +3,8 @@
 
 #include "text_out.h"
 
-iso_status iso_gene_table(iso_env *env, iso_model *m, const float *z, int64_t n, const char *const *headings, const iso_options *o,
-                          iso_error *err)
+iso_status iso_gene_table(iso_env *env, iso_model *m, const float *z, int64_t n, const char *const *headings,
+                          const iso_options *o, iso_error *err)
 {
     iso_status st = ISO_OK;
     iso_text_out t = {0};

@@ -96,8 +96,11 @@ static iso_status open_generator(generator *g, int64_t n, iso_error *err)
     int64_t G = g->m->n_genes;
     const iso_named *t = iso_graph_find(v->g, ISO_DISPERSION_NAME, false);
     if (t) g->gene_dispersion = v->g->param + t->offset;
-    g->dispersion_slot = v->c.dispersion == ISO_DISPERSION_BATCH ? 0 : v->c.dispersion == ISO_DISPERSION_LABEL ? g->m->n_covariates : -1;
-    for (int k = 0; k <= g->m->n_covariates && k < ISO_MAX_COVARIATES; k++) ALLOC(g->out->codes[k], n, sizeof *g->out->codes[k]);
+    g->dispersion_slot = v->c.dispersion == ISO_DISPERSION_BATCH   ? 0
+                         : v->c.dispersion == ISO_DISPERSION_LABEL ? g->m->n_covariates
+                                                                   : -1;
+    for (int k = 0; k <= g->m->n_covariates && k < ISO_MAX_COVARIATES; k++)
+        ALLOC(g->out->codes[k], n, sizeof *g->out->codes[k]);
     if (v->c.likelihood->counts || v->c.likelihood->log1p_data) ALLOC(g->out->library, n, sizeof *g->out->library);
     ALLOC(g->out->x.indptr, n + 1, sizeof *g->out->x.indptr);
     ALLOC(g->mean, CHUNK * G, sizeof *g->mean);

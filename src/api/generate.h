@@ -6,12 +6,12 @@
 
 typedef struct iso_generated {
     iso_csr x;                                    /* [n, genes] drawn from the decoder's law */
-    int32_t *codes[ISO_MAX_COVARIATES];           /* [n] covariates' categories, then the label's, each equally likely */
-    double *library;                              /* [n] library size the cell was given; NULL for plain Gaussian data */
+    int32_t *codes[ISO_MAX_COVARIATES]; /* [n] covariates' categories, then the label's, each equally likely */
+    double *library;                    /* [n] library size the cell was given; NULL for plain Gaussian data */
 } iso_generated;
 
-/* One cell for each row of z [n, n_latent]. log_library [n]; NULL: drawn from a normal law with the mean and variance of
- * the training cells' log totals (of the cell's batch, if the model learned library sizes). */
+/* One cell for each row of z [n, n_latent]. log_library [n]; NULL: drawn from a normal law with the mean and variance
+ * of the training cells' log totals (of the cell's batch, if the model learned library sizes). */
 iso_status iso_generate(iso_env *env, iso_model *m, const float *z, int64_t n, const double *log_library, uint64_t seed,
                         iso_generated *out, iso_error *err);
 void iso_generated_clear(iso_generated *g);

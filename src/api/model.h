@@ -7,12 +7,14 @@
 
 typedef struct iso_covariate { char *key; char **categories; int32_t n_categories; } iso_covariate;
 
-/* What training ended with; goes into the model file and the report. Nats per cell; NaN where there was nothing to measure. */
+/* What training ended with; goes into the model file and the report. Nats per cell; NaN where there was nothing to
+ * measure. */
 typedef struct iso_summary {
     int epochs, best_epoch;
     bool stopped_early;
     int64_t n_train, n_validation, n_test;
-    double train_elbo, train_reconstruction, validation_elbo, validation_reconstruction, test_elbo, test_reconstruction, test_log_p;
+    double train_elbo, train_reconstruction, validation_elbo, validation_reconstruction, test_elbo, test_reconstruction,
+        test_log_p;
     double final_kl_weight, seconds;
     int roll_backs, active_units;
     char verdict[32], verdict_text[512], cure[512];
@@ -25,7 +27,7 @@ struct iso_model {
     iso_vae v;
     int64_t n_genes;
     char **genes;                         /* [n_genes] var index of the training data */
-    iso_covariate covariates[ISO_MAX_COVARIATES];      /* injected ones, slot by slot; slot 0 is the batch if has_batch */
+    iso_covariate covariates[ISO_MAX_COVARIATES]; /* injected ones, slot by slot; slot 0 is the batch if has_batch */
     int n_covariates;
     bool has_batch;
     iso_covariate label;                  /* for gene-label dispersion; key NULL = none */
@@ -52,22 +54,26 @@ typedef struct iso_bound {
 
 /* -------------------------------------------------------------------------------------------- prepare.c */
 
-/* Refuses what a count model cannot take, naming file, cell, gene and remedy: NaN, infinite, negative, non-integer values
- * (unless allow_noninteger), cells without counts (unless drop_empty, which removes them from d). counts = false: only NaN
- * and infinity. */
-iso_status iso_check_counts(iso_env *env, iso_dataset *d, bool counts, bool allow_noninteger, bool drop_empty, iso_error *err);
+/* Refuses what a count model cannot take, naming file, cell, gene and remedy: NaN, infinite, negative, non-integer
+ * values (unless allow_noninteger), cells without counts (unless drop_empty, which removes them from d). counts =
+ * false: only NaN and infinity. */
+iso_status iso_check_counts(iso_env *env, iso_dataset *d, bool counts, bool allow_noninteger, bool drop_empty,
+                            iso_error *err);
 /* Keeps the rows keep[i] != 0 of x and obs. */
 iso_status iso_dataset_keep(iso_dataset *d, const uint8_t *keep, iso_error *err);
 /* One value, NaN when empty, for facts about the data. */
-typedef struct iso_data_facts { int64_t cells, genes, nnz; double density, median_total, min_total, max_total, max_count; } iso_data_facts;
+typedef struct iso_data_facts {
+    int64_t cells, genes, nnz;
+    double density, median_total, min_total, max_total, max_count;
+} iso_data_facts;
 iso_data_facts iso_describe(const iso_dataset *d);
 
 /* ----------------------------------------------------------------------------------------------- bind.c */
 
 /* A model for d as options say, untrained: genes, covariates, configuration, first weights. */
 iso_status iso_model_new(iso_env *env, const iso_dataset *d, const iso_options *o, iso_model **out, iso_error *err);
-/* d in the model's terms. Genes are matched by name; ISO_EDATA when fewer than half are found (says how many). Missing genes
- * count as 0 with a warning; unknown categories are an error that names them and the known ones. */
+/* d in the model's terms. Genes are matched by name; ISO_EDATA when fewer than half are found (says how many). Missing
+ * genes count as 0 with a warning; unknown categories are an error that names them and the known ones. */
 iso_status iso_bind(iso_env *env, const iso_model *m, const iso_dataset *d, iso_bound *b, iso_error *err);
 void iso_bound_clear(iso_bound *b);
 
@@ -79,7 +85,13 @@ iso_status iso_split_cells(const iso_dataset *d, const iso_options *o, iso_split
 void iso_split_clear(iso_split *s);
 
 /* All of training: model, curves, diagnosis (kl_per_dim NULL for an autoencoder). d has been checked. */
-typedef struct iso_fitted { iso_model *model; iso_bound bound; iso_split split; iso_history history; iso_diagnosis diagnosis; } iso_fitted;
+typedef struct iso_fitted {
+    iso_model *model;
+    iso_bound bound;
+    iso_split split;
+    iso_history history;
+    iso_diagnosis diagnosis;
+} iso_fitted;
 iso_status iso_fit(iso_env *env, const iso_dataset *d, const iso_options *o, iso_epoch_fn *each_epoch, void *arg,
                    iso_fitted *f, iso_error *err);
 void iso_fitted_clear(iso_fitted *f);

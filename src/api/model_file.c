@@ -31,28 +31,44 @@ static json_t *covariate_json(const iso_covariate *c)
 
 static json_t *config_json(const iso_vae_config *c)
 {
-    return json_pack("{s:s, s:i, s:i, s:i, s:f, s:s, s:s, s:b, s:b, s:b, s:b}", "likelihood", c->likelihood->name, "n_latent", c->n_latent,
-                     "n_hidden", c->n_hidden, "n_layers", c->n_layers, "dropout", c->dropout, "dispersion", dispersion_names[c->dispersion],
-                     "library", c->learned_library ? "learned" : "observed", "linear_decoder", c->linear_decoder, "autoencoder", c->autoencoder,
-                     "encode_covariates", c->encode_covariates, "batch_norm", c->batch_norm);
+    return json_pack("{s:s, s:i, s:i, s:i, s:f, s:s, s:s, s:b, s:b, s:b, s:b}", "likelihood", c->likelihood->name,
+                     "n_latent", c->n_latent, "n_hidden", c->n_hidden, "n_layers", c->n_layers, "dropout", c->dropout,
+                     "dispersion", dispersion_names[c->dispersion], "library",
+                     c->learned_library ? "learned" : "observed", "linear_decoder", c->linear_decoder, "autoencoder",
+                     c->autoencoder, "encode_covariates", c->encode_covariates, "batch_norm", c->batch_norm);
 }
 
 static json_t *summary_json(const iso_summary *s)
 {
     json_t *j = json_object();
-    const struct { const char *name; double value; } reals[] = {
-        {"train_elbo", s->train_elbo}, {"train_reconstruction", s->train_reconstruction}, {"validation_elbo", s->validation_elbo},
-        {"validation_reconstruction", s->validation_reconstruction}, {"test_elbo", s->test_elbo}, {"test_reconstruction", s->test_reconstruction},
-        {"test_log_p", s->test_log_p}, {"final_kl_weight", s->final_kl_weight}, {"seconds", s->seconds}};
-    const struct { const char *name; int64_t value; } ints[] = {
-        {"epochs", s->epochs}, {"best_epoch", s->best_epoch}, {"n_train", s->n_train}, {"n_validation", s->n_validation},
-        {"n_test", s->n_test}, {"roll_backs", s->roll_backs}, {"active_units", s->active_units}, {"seed", (int64_t)s->seed}};
+    const struct { const char *name; double value;
+    } reals[] = {{"train_elbo", s->train_elbo},
+                 {"train_reconstruction", s->train_reconstruction},
+                 {"validation_elbo", s->validation_elbo},
+                 {"validation_reconstruction", s->validation_reconstruction},
+                 {"test_elbo", s->test_elbo},
+                 {"test_reconstruction", s->test_reconstruction},
+                 {"test_log_p", s->test_log_p},
+                 {"final_kl_weight", s->final_kl_weight},
+                 {"seconds", s->seconds}};
+    const struct { const char *name; int64_t value;
+    } ints[] = {{"epochs", s->epochs},
+                {"best_epoch", s->best_epoch},
+                {"n_train", s->n_train},
+                {"n_validation", s->n_validation},
+                {"n_test", s->n_test},
+                {"roll_backs", s->roll_backs},
+                {"active_units", s->active_units},
+                {"seed", (int64_t)s->seed}};
     const struct { const char *name, *value; } strings[] = {
         {"verdict", s->verdict}, {"verdict_text", s->verdict_text}, {"cure", s->cure}, {"input", s->input},
         {"input_sha256", s->input_sha256}, {"count_source", s->count_source}, {"command", s->command}};
-    for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) json_object_set_new(j, strings[i].name, json_string(strings[i].value));
-    for (size_t i = 0; i < sizeof reals / sizeof *reals; i++) json_object_set_new(j, reals[i].name, number(reals[i].value));
-    for (size_t i = 0; i < sizeof ints / sizeof *ints; i++) json_object_set_new(j, ints[i].name, json_integer(ints[i].value));
+    for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
+        json_object_set_new(j, strings[i].name, json_string(strings[i].value));
+    for (size_t i = 0; i < sizeof reals / sizeof *reals; i++)
+        json_object_set_new(j, reals[i].name, number(reals[i].value));
+    for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)
+        json_object_set_new(j, ints[i].name, json_integer(ints[i].value));
     json_object_set_new(j, "stopped_early", json_boolean(s->stopped_early));
     return j;
 }
@@ -82,7 +98,10 @@ static json_t *header(const iso_model *m)
 static void put_tensors(iso_tensor *t, const iso_named *list, int n, real *flat)
 {
     for (int i = 0; i < n; i++)
-        t[i] = (iso_tensor){.name = list[i].name, .rank = 2, .shape = {list[i].rows, list[i].cols}, .is_double = sizeof(real) == 8,
+        t[i] = (iso_tensor){.name = list[i].name,
+                            .rank = 2,
+                            .shape = {list[i].rows, list[i].cols},
+                            .is_double = sizeof(real) == 8,
                             .values = flat + list[i].offset};
 }
 
@@ -113,16 +132,38 @@ typedef struct reader { const char *wrong; } reader;
 static json_t *member(reader *r, json_t *j, const char *name, json_type type)
 {
     json_t *v = json_object_get(j, name);
-    if (v && (json_typeof(v) == type || (type == JSON_TRUE && json_is_boolean(v)) || (type == JSON_REAL && json_is_number(v)))) return v;
+    if (v && (json_typeof(v) == type || (type == JSON_TRUE && json_is_boolean(v)) ||
+              (type == JSON_REAL && json_is_number(v))))
+        return v;
     if (!r->wrong) r->wrong = name;
     return NULL;
 }
-static const char *text_at(reader *r, json_t *j, const char *name) { json_t *v = member(r, j, name, JSON_STRING); return v ? json_string_value(v) : ""; }
-static int64_t int_at(reader *r, json_t *j, const char *name) { json_t *v = member(r, j, name, JSON_INTEGER); return v ? json_integer_value(v) : 0; }
-static double real_at(reader *r, json_t *j, const char *name) { json_t *v = member(r, j, name, JSON_REAL); return v ? json_number_value(v) : 0; }
-static bool bool_at(reader *r, json_t *j, const char *name) { json_t *v = member(r, j, name, JSON_TRUE); return v && json_is_true(v); }
+static const char *text_at(reader *r, json_t *j, const char *name)
+{
+    json_t *v = member(r, j, name, JSON_STRING);
+    return v ? json_string_value(v) : "";
+}
+static int64_t int_at(reader *r, json_t *j, const char *name)
+{
+    json_t *v = member(r, j, name, JSON_INTEGER);
+    return v ? json_integer_value(v) : 0;
+}
+static double real_at(reader *r, json_t *j, const char *name)
+{
+    json_t *v = member(r, j, name, JSON_REAL);
+    return v ? json_number_value(v) : 0;
+}
+static bool bool_at(reader *r, json_t *j, const char *name)
+{
+    json_t *v = member(r, j, name, JSON_TRUE);
+    return v && json_is_true(v);
+}
 /* NaN for null. */
-static double measured_at(json_t *j, const char *name) { json_t *v = json_object_get(j, name); return json_is_number(v) ? json_number_value(v) : (double)NAN; }
+static double measured_at(json_t *j, const char *name)
+{
+    json_t *v = json_object_get(j, name);
+    return json_is_number(v) ? json_number_value(v) : (double)NAN;
+}
 
 static iso_status read_texts(reader *r, json_t *array, char ***out, int64_t *n, iso_error *err)
 {
@@ -153,14 +194,24 @@ done:
 static void read_summary(json_t *j, iso_summary *s)
 {
     reader any = {0};
-    *s = (iso_summary){.epochs = (int)int_at(&any, j, "epochs"), .best_epoch = (int)int_at(&any, j, "best_epoch"),
-                       .n_train = int_at(&any, j, "n_train"), .n_validation = int_at(&any, j, "n_validation"), .n_test = int_at(&any, j, "n_test"),
-                       .roll_backs = (int)int_at(&any, j, "roll_backs"), .active_units = (int)int_at(&any, j, "active_units"),
-                       .seed = (uint64_t)int_at(&any, j, "seed"), .stopped_early = bool_at(&any, j, "stopped_early"),
-                       .train_elbo = measured_at(j, "train_elbo"), .train_reconstruction = measured_at(j, "train_reconstruction"),
-                       .validation_elbo = measured_at(j, "validation_elbo"), .validation_reconstruction = measured_at(j, "validation_reconstruction"),
-                       .test_elbo = measured_at(j, "test_elbo"), .test_reconstruction = measured_at(j, "test_reconstruction"),
-                       .test_log_p = measured_at(j, "test_log_p"), .final_kl_weight = measured_at(j, "final_kl_weight"), .seconds = measured_at(j, "seconds")};
+    *s = (iso_summary){.epochs = (int)int_at(&any, j, "epochs"),
+                       .best_epoch = (int)int_at(&any, j, "best_epoch"),
+                       .n_train = int_at(&any, j, "n_train"),
+                       .n_validation = int_at(&any, j, "n_validation"),
+                       .n_test = int_at(&any, j, "n_test"),
+                       .roll_backs = (int)int_at(&any, j, "roll_backs"),
+                       .active_units = (int)int_at(&any, j, "active_units"),
+                       .seed = (uint64_t)int_at(&any, j, "seed"),
+                       .stopped_early = bool_at(&any, j, "stopped_early"),
+                       .train_elbo = measured_at(j, "train_elbo"),
+                       .train_reconstruction = measured_at(j, "train_reconstruction"),
+                       .validation_elbo = measured_at(j, "validation_elbo"),
+                       .validation_reconstruction = measured_at(j, "validation_reconstruction"),
+                       .test_elbo = measured_at(j, "test_elbo"),
+                       .test_reconstruction = measured_at(j, "test_reconstruction"),
+                       .test_log_p = measured_at(j, "test_log_p"),
+                       .final_kl_weight = measured_at(j, "final_kl_weight"),
+                       .seconds = measured_at(j, "seconds")};
     snprintf(s->verdict, sizeof s->verdict, "%s", text_at(&any, j, "verdict"));
     snprintf(s->verdict_text, sizeof s->verdict_text, "%s", text_at(&any, j, "verdict_text"));
     snprintf(s->cure, sizeof s->cure, "%s", text_at(&any, j, "cure"));
@@ -175,7 +226,8 @@ static iso_status read_header(json_t *j, const char *path, iso_model *m, iso_vae
 {
     iso_status st = ISO_OK;
     reader r = {0};
-    FAIL_IF(int_at(&r, j, "format_version") > FORMAT_VERSION, ISO_EDATA, "%s: format %lld is newer than this program (%s); update isolario", path,
+    FAIL_IF(int_at(&r, j, "format_version") > FORMAT_VERSION, ISO_EDATA,
+            "%s: format %lld is newer than this program (%s); update isolario", path,
             (long long)int_at(&r, j, "format_version"), ISO_VERSION);
     json_t *config = member(&r, j, "config", JSON_OBJECT), *covariates = member(&r, j, "covariates", JSON_ARRAY);
     json_t *label = json_object_get(j, "label"), *factor = json_object_get(j, "size_factor_key");
@@ -191,17 +243,25 @@ static iso_status read_header(json_t *j, const char *path, iso_model *m, iso_vae
         const char *s = json_string_value(json_array_get(continuous, k));
         FAIL_IF(!(m->continuous[k] = iso_strdup(s ? s : "")), ISO_EMEMORY, "out of memory");
     }
-    if (json_is_string(factor)) FAIL_IF(!(m->size_factor_key = iso_strdup(json_string_value(factor))), ISO_EMEMORY, "out of memory");
+    if (json_is_string(factor))
+        FAIL_IF(!(m->size_factor_key = iso_strdup(json_string_value(factor))), ISO_EMEMORY, "out of memory");
     m->has_batch = bool_at(&r, j, "has_batch") && m->n_covariates > 0;
     m->normalized_input = strcmp(text_at(&r, j, "encoder_input"), "log1p_normalized") == 0;
     m->median_library = real_at(&r, j, "median_library");
     m->library_mean[0] = real_at(&r, j, "log_library_mean");
     m->library_variance[0] = real_at(&r, j, "log_library_variance");
-    *c = (iso_vae_config){.n_genes = m->n_genes, .n_latent = (int)int_at(&r, config, "n_latent"), .n_hidden = (int)int_at(&r, config, "n_hidden"),
-                          .n_layers = (int)int_at(&r, config, "n_layers"), .dropout = real_at(&r, config, "dropout"),
-                          .learned_library = strcmp(text_at(&r, config, "library"), "learned") == 0, .linear_decoder = bool_at(&r, config, "linear_decoder"),
-                          .autoencoder = bool_at(&r, config, "autoencoder"), .encode_covariates = bool_at(&r, config, "encode_covariates"),
-                          .batch_norm = bool_at(&r, config, "batch_norm"), .n_categorical = m->n_covariates, .n_labels = m->label.n_categories,
+    *c = (iso_vae_config){.n_genes = m->n_genes,
+                          .n_latent = (int)int_at(&r, config, "n_latent"),
+                          .n_hidden = (int)int_at(&r, config, "n_hidden"),
+                          .n_layers = (int)int_at(&r, config, "n_layers"),
+                          .dropout = real_at(&r, config, "dropout"),
+                          .learned_library = strcmp(text_at(&r, config, "library"), "learned") == 0,
+                          .linear_decoder = bool_at(&r, config, "linear_decoder"),
+                          .autoencoder = bool_at(&r, config, "autoencoder"),
+                          .encode_covariates = bool_at(&r, config, "encode_covariates"),
+                          .batch_norm = bool_at(&r, config, "batch_norm"),
+                          .n_categorical = m->n_covariates,
+                          .n_labels = m->label.n_categories,
                           .n_continuous = m->n_continuous};
     for (int k = 0; k < m->n_covariates; k++) {
         c->n_categories[k] = m->covariates[k].n_categories;
@@ -212,22 +272,28 @@ static iso_status read_header(json_t *j, const char *path, iso_model *m, iso_vae
     c->dispersion = (iso_dispersion)(n & 3);
     TRY(iso_likelihood_find(text_at(&r, config, "likelihood"), &c->likelihood, err));
     if (json_is_object(json_object_get(j, "training"))) read_summary(json_object_get(j, "training"), &m->summary);
-    FAIL_IF(r.wrong, ISO_EDATA, "%s: not a model of this program, or damaged: \"%s\" is missing or of the wrong kind", path, r.wrong);
-    FAIL_IF(n > 3 || m->n_genes < 1 || c->n_latent < 1 || c->n_latent > 1000 || c->n_hidden < 1 || c->n_hidden > 65536 || c->n_layers < 0 ||
-            c->n_layers > 16 || c->dropout < 0 || c->dropout >= 1, ISO_EDATA, "%s: a number in the header is out of range; the file is damaged", path);
+    FAIL_IF(r.wrong, ISO_EDATA, "%s: not a model of this program, or damaged: \"%s\" is missing or of the wrong kind",
+            path, r.wrong);
+    FAIL_IF(n > 3 || m->n_genes < 1 || c->n_latent < 1 || c->n_latent > 1000 || c->n_hidden < 1 ||
+                c->n_hidden > 65536 || c->n_layers < 0 || c->n_layers > 16 || c->dropout < 0 || c->dropout >= 1,
+            ISO_EDATA, "%s: a number in the header is out of range; the file is damaged", path);
 done:
     return st;
 }
 
-static iso_status take_tensors(const iso_tensor_file *f, const char *path, const iso_named *list, int n, real *flat, iso_error *err)
+static iso_status take_tensors(const iso_tensor_file *f, const char *path, const iso_named *list, int n, real *flat,
+                               iso_error *err)
 {
     for (int i = 0; i < n; i++) {
         const iso_tensor *t = iso_tensors_find(f, list[i].name);
         if (!t || t->rank != 2 || t->shape[0] != list[i].rows || t->shape[1] != list[i].cols)
-            return iso_fail(err, ISO_EDATA, "%s: tensor \"%s\" is %s; the file is damaged", path, list[i].name, t ? "of the wrong shape" : "missing");
+            return iso_fail(err, ISO_EDATA, "%s: tensor \"%s\" is %s; the file is damaged", path, list[i].name,
+                            t ? "of the wrong shape" : "missing");
         for (int64_t e = 0; e < list[i].rows * list[i].cols; e++) {
             double v = t->is_double ? ((const double *)t->values)[e] : (double)((const float *)t->values)[e];
-            if (!isfinite(v)) return iso_fail(err, ISO_EDATA, "%s: tensor \"%s\" holds a value that is not finite", path, list[i].name);
+            if (!isfinite(v))
+                return iso_fail(err, ISO_EDATA, "%s: tensor \"%s\" holds a value that is not finite", path,
+                                list[i].name);
             flat[list[i].offset + e] = (real)v;
         }
     }
@@ -238,7 +304,9 @@ iso_status iso_model_path(const char *run_or_file, char **path, iso_error *err)
 {
     struct stat s;
     bool folder = stat(run_or_file, &s) == 0 && S_ISDIR(s.st_mode);
-    *path = folder ? iso_sprintf("%s%smodel.safetensors", run_or_file, run_or_file[strlen(run_or_file) - 1] == '/' ? "" : "/") : iso_strdup(run_or_file);
+    *path = folder ? iso_sprintf("%s%smodel.safetensors", run_or_file,
+                                 run_or_file[strlen(run_or_file) - 1] == '/' ? "" : "/")
+                   : iso_strdup(run_or_file);
     return *path ? ISO_OK : iso_fail(err, ISO_EMEMORY, "out of memory");
 }
 
@@ -258,7 +326,8 @@ iso_status iso_model_load(iso_env *env, const char *run_or_file, iso_model **out
     FAIL_IF(!json_is_object(j), ISO_EDATA, "%s: a safetensors file, but not an Isolario model", path);
     ALLOC(m, 1, sizeof *m);
     TRY(read_header(j, path, m, &c, err));
-    for (int i = 0; i < f.n_tensors; i++) c.max_elements += f.tensors[i].shape[0] * (f.tensors[i].rank > 1 ? f.tensors[i].shape[1] : 1) + 16;
+    for (int i = 0; i < f.n_tensors; i++)
+        c.max_elements += f.tensors[i].shape[0] * (f.tensors[i].rank > 1 ? f.tensors[i].shape[1] : 1) + 16;
     TRY(iso_vae_build(&c, 0, &m->v, err));
     TRY(take_tensors(&f, path, m->v.g->params, m->v.g->n_params, m->v.g->param, err));
     TRY(take_tensors(&f, path, m->v.g->states, m->v.g->n_states, m->v.g->state, err));

@@ -12,7 +12,8 @@ static void note(finding *f, int64_t cell, int32_t gene, float value)
     if (f->count++ == 0) f->cell = cell, f->gene = gene, f->value = value;
 }
 
-/* Do these values look like log1p of normalised counts? In such a matrix a cell's expm1 values sum to the same total. */
+/* Do these values look like log1p of normalised counts? In such a matrix a cell's expm1 values sum to the same
+ * total. */
 static bool looks_log1p(const iso_csr *x)
 {
     double mean = 0, square = 0;
@@ -36,8 +37,9 @@ static iso_status refuse(const iso_dataset *d, const finding *f, const char *wha
 {
     char more[64] = "";
     if (f->count > 1) snprintf(more, sizeof more, " and %lld more values", (long long)f->count - 1);
-    return iso_fail(err, ISO_EDATA, "%s (%s): cell %lld (\"%s\"), gene \"%s\" is %g%s: %s. %s", d->path, d->source, (long long)f->cell + 1,
-                    d->obs.index[f->cell], d->var.index[f->gene], (double)f->value, more, what, remedy);
+    return iso_fail(err, ISO_EDATA, "%s (%s): cell %lld (\"%s\"), gene \"%s\" is %g%s: %s. %s", d->path, d->source,
+                    (long long)f->cell + 1, d->obs.index[f->cell], d->var.index[f->gene], (double)f->value, more, what,
+                    remedy);
 }
 
 static iso_status check_values(const iso_dataset *d, bool counts, bool allow_noninteger, iso_error *err)
@@ -56,13 +58,17 @@ static iso_status check_values(const iso_dataset *d, bool counts, bool allow_non
     if (!counts) return ISO_OK;
     if (found[NEGATIVE].count)
         return refuse(d, &found[NEGATIVE], "counts cannot be negative",
-                      "Scaled data? Point --layer at the raw counts, or use --likelihood gaussian for continuous data", err);
+                      "Scaled data? Point --layer at the raw counts, or use --likelihood gaussian for continuous data",
+                      err);
     if (found[NON_INTEGER].count && !allow_noninteger && looks_log1p(x))
         return refuse(d, &found[NON_INTEGER], "this looks like log1p of normalised counts, not like counts",
-                      "Point --layer at the raw counts (often layers/counts or raw), or model it as it is with --likelihood gaussian", err);
+                      "Point --layer at the raw counts (often layers/counts or raw), or model it as it is with "
+                      "--likelihood gaussian",
+                      err);
     if (found[NON_INTEGER].count && !allow_noninteger)
         return refuse(d, &found[NON_INTEGER], "counts must be whole numbers",
-                      "Point --layer at the raw counts, or pass --allow-noninteger (for corrected or estimated counts)", err);
+                      "Point --layer at the raw counts, or pass --allow-noninteger (for corrected or estimated counts)",
+                      err);
     return ISO_OK;
 }
 
@@ -85,7 +91,8 @@ static iso_status check_empty(iso_env *env, iso_dataset *d, bool drop_empty, iso
     }
     FAIL_IF(empty == d->x.n_rows, ISO_EDATA, "%s (%s): no cell has any counts", d->path, d->source);
     FAIL_IF(empty && !drop_empty, ISO_EDATA,
-            "%s (%s): %lld of %lld cells have no counts in these genes, the first is cell %lld (\"%s\"). Pass --drop-empty to leave them out",
+            "%s (%s): %lld of %lld cells have no counts in these genes, the first is cell %lld (\"%s\"). Pass "
+            "--drop-empty to leave them out",
             d->path, d->source, (long long)empty, (long long)d->x.n_rows, (long long)first + 1, d->obs.index[first]);
     if (empty) {
         iso_info(env, "left out %lld cells without counts", (long long)empty);
@@ -96,11 +103,12 @@ done:
     return st;
 }
 
-iso_status iso_check_counts(iso_env *env, iso_dataset *d, bool counts, bool allow_noninteger, bool drop_empty, iso_error *err)
+iso_status iso_check_counts(iso_env *env, iso_dataset *d, bool counts, bool allow_noninteger, bool drop_empty,
+                            iso_error *err)
 {
     iso_status st = ISO_OK;
-    FAIL_IF(d->x.n_rows < 1 || d->x.n_cols < 1, ISO_EDATA, "%s (%s): %lld cells x %lld genes: nothing to model", d->path, d->source,
-            (long long)d->x.n_rows, (long long)d->x.n_cols);
+    FAIL_IF(d->x.n_rows < 1 || d->x.n_cols < 1, ISO_EDATA, "%s (%s): %lld cells x %lld genes: nothing to model",
+            d->path, d->source, (long long)d->x.n_rows, (long long)d->x.n_cols);
     TRY(check_values(d, counts, allow_noninteger, err));
     if (counts) TRY(check_empty(env, d, drop_empty, err));
 done:
@@ -184,7 +192,8 @@ static double select_kth(double *x, int64_t n, int64_t k)
 iso_data_facts iso_describe(const iso_dataset *d)
 {
     const iso_csr *x = &d->x;
-    iso_data_facts f = {.cells = x->n_rows, .genes = x->n_cols, .nnz = x->nnz, .median_total = (double)NAN, .min_total = HUGE_VAL};
+    iso_data_facts f = {
+        .cells = x->n_rows, .genes = x->n_cols, .nnz = x->nnz, .median_total = (double)NAN, .min_total = HUGE_VAL};
     double *totals = iso_calloc(x->n_rows, sizeof *totals);
     f.density = x->n_rows && x->n_cols ? (double)x->nnz / ((double)x->n_rows * (double)x->n_cols) : 0;
     for (int64_t r = 0; r < x->n_rows; r++) {

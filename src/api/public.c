@@ -14,10 +14,12 @@ iso_status iso_model_fit(iso_env *env, const iso_dataset *d, const iso_options *
     iso_fitted f = {0};
     const iso_likelihood *law;
     *out = NULL;
-    FAIL_IF(iso_opt_flag(o, "drop_empty"), ISO_EUSAGE, "drop_empty changes the data set; the program's fit does that, this call cannot");
+    FAIL_IF(iso_opt_flag(o, "drop_empty"), ISO_EUSAGE,
+            "drop_empty changes the data set; the program's fit does that, this call cannot");
     TRY(iso_likelihood_find(iso_opt_text(o, "likelihood"), &law, err));
     /* with drop_empty false, the check changes nothing */
-    TRY(iso_check_counts(env, (iso_dataset *)d, law->counts || law->log1p_data, iso_opt_flag(o, "allow_noninteger"), false, err));
+    TRY(iso_check_counts(env, (iso_dataset *)d, law->counts || law->log1p_data, iso_opt_flag(o, "allow_noninteger"),
+                         false, err));
     TRY(iso_fit(env, d, o, NULL, NULL, &f, err));
     *out = f.model, f.model = NULL;
 done:
@@ -26,8 +28,8 @@ done:
 }
 
 /* Checks, binds and scores. */
-static iso_status score(iso_env *env, iso_model *m, const iso_dataset *d, int draws, int samples, uint64_t seed, const iso_cell_scores *out,
-                        iso_error *err)
+static iso_status score(iso_env *env, iso_model *m, const iso_dataset *d, int draws, int samples, uint64_t seed,
+                        const iso_cell_scores *out, iso_error *err)
 {
     iso_status st = ISO_OK;
     iso_bound b = {0};
@@ -43,15 +45,17 @@ done:
     return st;
 }
 
-iso_status iso_model_embed(iso_env *env, iso_model *m, const iso_dataset *d, float *mean, float *variance, iso_error *err)
+iso_status iso_model_embed(iso_env *env, iso_model *m, const iso_dataset *d, float *mean, float *variance,
+                           iso_error *err)
 {
     return score(env, m, d, 0, 0, 0, &(iso_cell_scores){.mu = mean, .variance = variance}, err);
 }
 
-iso_status iso_model_score(iso_env *env, iso_model *m, const iso_dataset *d, int n_draws, int n_samples, uint64_t seed, double *elbo,
-                           double *log_p, double *reconstruction, iso_error *err)
+iso_status iso_model_score(iso_env *env, iso_model *m, const iso_dataset *d, int n_draws, int n_samples, uint64_t seed,
+                           double *elbo, double *log_p, double *reconstruction, iso_error *err)
 {
-    if (n_draws < 1 || n_samples < 0) return iso_fail(err, ISO_EUSAGE, "n_draws must be at least 1, n_samples at least 0");
+    if (n_draws < 1 || n_samples < 0)
+        return iso_fail(err, ISO_EUSAGE, "n_draws must be at least 1, n_samples at least 0");
     iso_cell_scores out = {.elbo = elbo, .reconstruction = reconstruction, .log_p = n_samples ? log_p : NULL};
     return score(env, m, d, n_draws, n_samples, seed, &out, err);
 }

@@ -1,4 +1,5 @@
-/* run.h: all that `fit` knows when it is done, and the files that it writes of it. One file of the run is one run_*.c. */
+/* run.h: all that `fit` knows when it is done, and the files that it writes of it. One file of the run is one
+ * run_*.c. */
 #ifndef ISO_API_RUN_H
 #define ISO_API_RUN_H
 
@@ -31,7 +32,8 @@ iso_status iso_run_write_report(iso_env *env, const iso_run *r, iso_error *err);
 
 /* log.txt: comment lines that start with #, then tab-separated columns, one line an epoch, written as they come. */
 typedef struct iso_run_log { FILE *file; } iso_run_log;
-iso_status iso_run_log_open(const char *folder, const iso_dataset *d, const char *command_line, iso_run_log *log, iso_error *err);
+iso_status iso_run_log_open(const char *folder, const iso_dataset *d, const char *command_line, iso_run_log *log,
+                            iso_error *err);
 void iso_run_log_epoch(void *log, const iso_epoch *e);
 /* The last line, then closes; ISO_EIO if anything could not be written. */
 iso_status iso_run_log_close(iso_run_log *log, const char *last, iso_error *err);

@@ -18,8 +18,9 @@ iso_status iso_run_open(iso_env *env, const iso_options *o, iso_run_cells *r, is
     TRY(iso_input_model(env, o, 0, &r->model, err));
     FAIL_IF(!(path = iso_sprintf("%s/latent.h5ad", r->folder)), ISO_EMEMORY, "out of memory");
     TRY(iso_h5ad_read_embedding(env, path, "X_isolario", &r->obs, &r->mu, &L, err));
-    FAIL_IF(L != r->model->v.c.n_latent, ISO_EDATA, "%s: X_isolario has %lld dimensions, the model %d; are they of one run?", path,
-            (long long)L, r->model->v.c.n_latent);
+    FAIL_IF(L != r->model->v.c.n_latent, ISO_EDATA,
+            "%s: X_isolario has %lld dimensions, the model %d; are they of one run?", path, (long long)L,
+            r->model->v.c.n_latent);
 done:
     iso_free(path);
     if (st) iso_run_close(r);

@@ -10,7 +10,12 @@ iso_status iso_run_open(iso_env *env, const iso_options *o, iso_run_cells *r, is
 void iso_run_close(iso_run_cells *r);
 
 /* The groups of obs column --key. */
-typedef struct iso_groups { int32_t *codes, n; char **names; int64_t *sizes; float *means; /* [n, n_latent] */ } iso_groups;
+typedef struct iso_groups {
+    int32_t *codes, n;
+    char **names;
+    int64_t *sizes;
+    float *means; /* [n, n_latent] */
+} iso_groups;
 iso_status iso_run_groups(const iso_run_cells *r, const char *key, iso_groups *g, iso_error *err);
 void iso_groups_clear(iso_groups *g);
 

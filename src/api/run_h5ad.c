@@ -44,29 +44,53 @@ iso_status iso_run_write_h5ad(iso_env *env, const iso_run *r, iso_error *err)
     mark(split, p->validation, p->n_validation, VALIDATION);
     mark(split, p->test, p->n_test, TEST);
     FAIL_IF(!(path = iso_run_path(r, "latent.h5ad")), ISO_EMEMORY, "out of memory");
-    const iso_column extra[] = {
-        {.name = (char *)"leiden", .kind = ISO_COL_CATEGORY, .codes = r->atlas.clusters, .categories = clusters, .n_categories = r->atlas.n_clusters},
-        {.name = (char *)"isolario_split", .kind = ISO_COL_CATEGORY, .codes = split, .categories = (char **)split_names, .n_categories = 3}};
-    const iso_h5ad_array obsm[] = {{"X_isolario", L, r->mu}, {"X_umap", 2, r->atlas.xy}, {"X_isolario_var", L, r->variance}};
+    const iso_column extra[] = {{.name = (char *)"leiden",
+                                 .kind = ISO_COL_CATEGORY,
+                                 .codes = r->atlas.clusters,
+                                 .categories = clusters,
+                                 .n_categories = r->atlas.n_clusters},
+                                {.name = (char *)"isolario_split",
+                                 .kind = ISO_COL_CATEGORY,
+                                 .codes = split,
+                                 .categories = (char **)split_names,
+                                 .n_categories = 3}};
+    const iso_h5ad_array obsm[] = {
+        {"X_isolario", L, r->mu}, {"X_umap", 2, r->atlas.xy}, {"X_isolario_var", L, r->variance}};
     const iso_h5ad_sparse obsp[] = {{"connectivities", &r->atlas.connectivities}, {"distances", &r->atlas.distances}};
     int64_t neighbors = iso_opt_int(r->options, "n_neighbors");
     double resolution = iso_opt_real(r->options, "resolution");
     double min_dist = iso_opt_real(r->options, "min_dist");
-    const iso_h5ad_uns uns[] = {
-        TEXT("neighbors/connectivities_key", "connectivities"), TEXT("neighbors/distances_key", "distances"),
-        {.path = "neighbors/params/n_neighbors", .ints = &neighbors, .n_ints = -1}, TEXT("neighbors/params/method", "umap"),
-        TEXT("neighbors/params/metric", "euclidean"), TEXT("neighbors/params/use_rep", "X_isolario"),
-        SCALAR("leiden/params/resolution", resolution), SCALAR("umap/params/min_dist", min_dist),
-        TEXT("isolario/version", ISO_VERSION), TEXT("isolario/command", s->command), TEXT("isolario/input", s->input),
-        TEXT("isolario/input_sha256", s->input_sha256), TEXT("isolario/count_source", s->count_source),
-        TEXT("isolario/likelihood", m->v.c.likelihood->name), TEXT("isolario/verdict", s->verdict),
-        TEXT("isolario/verdict_text", s->verdict_text), SCALAR("isolario/validation_elbo", s->validation_elbo),
-        SCALAR("isolario/test_elbo", s->test_elbo), {.path = "isolario/var_mu", .reals = r->fitted.diagnosis.var_mu, .n_reals = L},
-        {.path = "isolario/kl_per_dim", .reals = r->fitted.diagnosis.kl_per_dim, .n_reals = L}};
+    const iso_h5ad_uns uns[] = {TEXT("neighbors/connectivities_key", "connectivities"),
+                                TEXT("neighbors/distances_key", "distances"),
+                                {.path = "neighbors/params/n_neighbors", .ints = &neighbors, .n_ints = -1},
+                                TEXT("neighbors/params/method", "umap"),
+                                TEXT("neighbors/params/metric", "euclidean"),
+                                TEXT("neighbors/params/use_rep", "X_isolario"),
+                                SCALAR("leiden/params/resolution", resolution),
+                                SCALAR("umap/params/min_dist", min_dist),
+                                TEXT("isolario/version", ISO_VERSION),
+                                TEXT("isolario/command", s->command),
+                                TEXT("isolario/input", s->input),
+                                TEXT("isolario/input_sha256", s->input_sha256),
+                                TEXT("isolario/count_source", s->count_source),
+                                TEXT("isolario/likelihood", m->v.c.likelihood->name),
+                                TEXT("isolario/verdict", s->verdict),
+                                TEXT("isolario/verdict_text", s->verdict_text),
+                                SCALAR("isolario/validation_elbo", s->validation_elbo),
+                                SCALAR("isolario/test_elbo", s->test_elbo),
+                                {.path = "isolario/var_mu", .reals = r->fitted.diagnosis.var_mu, .n_reals = L},
+                                {.path = "isolario/kl_per_dim", .reals = r->fitted.diagnosis.kl_per_dim, .n_reals = L}};
     int n_uns = sizeof uns / sizeof *uns;
     bool ae = m->v.c.autoencoder;
-    iso_h5ad_out out = {.obs = &r->data->obs, .extra_obs = extra, .n_extra_obs = 2, .obsm = obsm, .n_obsm = ae ? 2 : 3, .obsp = obsp, .n_obsp = 2,
-                        .uns = uns, .n_uns = ae ? n_uns - 2 : n_uns};
+    iso_h5ad_out out = {.obs = &r->data->obs,
+                        .extra_obs = extra,
+                        .n_extra_obs = 2,
+                        .obsm = obsm,
+                        .n_obsm = ae ? 2 : 3,
+                        .obsp = obsp,
+                        .n_obsp = 2,
+                        .uns = uns,
+                        .n_uns = ae ? n_uns - 2 : n_uns};
     TRY(iso_h5ad_write(env, path, &out, err));
 done:
     free_names(clusters, r->atlas.n_clusters);

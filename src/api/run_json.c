@@ -1,4 +1,5 @@
-/* run_json.c: run.json of a run: everything that a program may want to know of it. Numbers that were not measured are null. */
+/* run_json.c: run.json of a run: everything that a program may want to know of it. Numbers that were not measured are
+ * null. */
 #include "run.h"
 
 #include "io/tensors.h"
@@ -27,7 +28,8 @@ static json_t *numbers(const number_of *list, size_t n)
     for (size_t i = 0; i < n; i++) json_object_set_new(j, list[i].name, number(list[i].value));
     return j;
 }
-#define NUMBERS(...) numbers((const number_of[]){__VA_ARGS__}, sizeof((const number_of[]){__VA_ARGS__}) / sizeof(number_of))
+#define NUMBERS(...)                                                                                                   \
+    numbers((const number_of[]){__VA_ARGS__}, sizeof((const number_of[]){__VA_ARGS__}) / sizeof(number_of))
 
 static json_t *option_value(const iso_options *o, const iso_option_info *row)
 {
@@ -58,8 +60,9 @@ static json_t *options(const iso_options *o)
 static json_t *input(const iso_run *r)
 {
     iso_data_facts f = iso_describe(r->data);
-    json_t *j = NUMBERS({"cells", (double)f.cells}, {"genes", (double)f.genes}, {"entries", (double)f.nnz}, {"density", f.density},
-                        {"median_counts", f.median_total}, {"min_counts", f.min_total}, {"max_counts", f.max_total}, {"max_count", f.max_count});
+    json_t *j = NUMBERS({"cells", (double)f.cells}, {"genes", (double)f.genes}, {"entries", (double)f.nnz},
+                        {"density", f.density}, {"median_counts", f.median_total}, {"min_counts", f.min_total},
+                        {"max_counts", f.max_total}, {"max_count", f.max_count});
     json_object_set_new(j, "path", text(r->data->path));
     json_object_set_new(j, "sha256", text(r->fitted.model->summary.input_sha256));
     json_object_set_new(j, "format", text(r->data->format));
@@ -71,8 +74,9 @@ static json_t *training(const iso_run *r)
 {
     const iso_summary *s = &r->fitted.model->summary;
     json_t *j = NUMBERS({"epochs", s->epochs}, {"best_epoch", s->best_epoch}, {"n_train", (double)s->n_train},
-                        {"n_validation", (double)s->n_validation}, {"n_test", (double)s->n_test}, {"train_elbo", s->train_elbo},
-                        {"train_reconstruction", s->train_reconstruction}, {"validation_elbo", s->validation_elbo},
+                        {"n_validation", (double)s->n_validation}, {"n_test", (double)s->n_test},
+                        {"train_elbo", s->train_elbo}, {"train_reconstruction", s->train_reconstruction},
+                        {"validation_elbo", s->validation_elbo},
                         {"validation_reconstruction", s->validation_reconstruction}, {"test_elbo", s->test_elbo},
                         {"test_reconstruction", s->test_reconstruction}, {"test_log_p", s->test_log_p},
                         {"final_kl_weight", s->final_kl_weight}, {"roll_backs", s->roll_backs});
@@ -89,9 +93,10 @@ static json_t *diagnosis(const iso_run *r)
     if (d->kl_per_dim) {
         json_decref(j);
         j = NUMBERS({"n_latent", d->n_latent}, {"active_units", d->active_units}, {"kl", d->kl},
-                    {"mutual_information", d->mutual_information}, {"mutual_information_cap", d->mutual_information_cap},
-                    {"kl_aggregate", d->kl_aggregate}, {"kl_aggregate_least", d->kl_aggregate_least},
-                    {"negative_log_likelihood", d->nll}, {"shuffle_loss", d->shuffle_loss});
+                    {"mutual_information", d->mutual_information},
+                    {"mutual_information_cap", d->mutual_information_cap}, {"kl_aggregate", d->kl_aggregate},
+                    {"kl_aggregate_least", d->kl_aggregate_least}, {"negative_log_likelihood", d->nll},
+                    {"shuffle_loss", d->shuffle_loss});
         json_object_set_new(j, "capped", json_boolean(d->capped));
         for (int k = 0; k < d->n_latent; k++) {
             json_array_append_new(kl, number(d->kl_per_dim[k]));
@@ -109,7 +114,8 @@ static json_t *diagnosis(const iso_run *r)
 static json_t *agreement(const iso_label_scores *s)
 {
     return NUMBERS({"knn_accuracy", s->knn_accuracy}, {"ari", s->ari}, {"nmi", s->nmi}, {"best_ari", s->best.ari},
-                   {"best_nmi", s->best.nmi}, {"best_resolution", s->best.resolution}, {"best_clusters", s->best.n_clusters});
+                   {"best_nmi", s->best.nmi}, {"best_resolution", s->best.resolution},
+                   {"best_clusters", s->best.n_clusters});
 }
 
 static json_t *labels(const iso_run *r)
@@ -138,7 +144,9 @@ iso_status iso_run_write_json(iso_env *env, const iso_run *r, iso_error *err)
     json_object_set_new(j, "diagnosis", diagnosis(r));
     json_object_set_new(j, "clusters", json_integer(r->atlas.n_clusters));
     json_object_set_new(j, "labels", labels(r));
-    json_object_set_new(j, "seconds", NUMBERS({"read", r->read_s}, {"train", r->fitted.history.seconds}, {"map", r->map_s}, {"total", r->total_s}));
+    json_object_set_new(
+        j, "seconds",
+        NUMBERS({"read", r->read_s}, {"train", r->fitted.history.seconds}, {"map", r->map_s}, {"total", r->total_s}));
     FAIL_IF(!(path = iso_run_path(r, "run.json")), ISO_EMEMORY, "out of memory");
     FAIL_IF(!(dumped = json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(9))), ISO_EMEMORY, "out of memory");
     TRY(iso_out_open(path, &out, err));

@@ -58,7 +58,8 @@ static iso_report_color *add_color(page *p, const char *name, const char *group)
 }
 
 /* codes of all cells; names are lent. */
-static iso_status color_by_codes(page *p, const char *name, const char *group, const int32_t *codes, char *const *names, int32_t n, iso_error *err)
+static iso_status color_by_codes(page *p, const char *name, const char *group, const int32_t *codes, char *const *names,
+                                 int32_t n, iso_error *err)
 {
     iso_status st = ISO_OK;
     int32_t *some = NULL;
@@ -171,8 +172,10 @@ static iso_status describe_training(page *p, iso_error *err)
     ALLOC(p->epochs, h->n, sizeof *p->epochs);
     for (int i = 0; i < h->n; i++) {
         const iso_epoch *e = &h->epochs[i];
-        p->epochs[i] = (iso_report_epoch){e->epoch, e->train_elbo, e->train_reconstruction, e->train_kl, e->validation_elbo,
-                                          e->validation_reconstruction, e->validation_kl, e->kl_weight, e->learning_rate, e->gradient_norm, e->seconds};
+        p->epochs[i] = (iso_report_epoch){e->epoch,         e->train_elbo,      e->train_reconstruction,
+                                          e->train_kl,      e->validation_elbo, e->validation_reconstruction,
+                                          e->validation_kl, e->kl_weight,       e->learning_rate,
+                                          e->gradient_norm, e->seconds};
     }
 done:
     return st;
@@ -190,20 +193,36 @@ static const char *nats(page *p, double x) { return isnan(x) ? "not measured" : 
 static void section_agreement(page *p, iso_report_section *s)
 {
     const iso_run *r = p->run;
-    const char *cells[] = {
-        "", "latent space", "principal components", "neighbour accuracy", say(p, "%.3f", r->scores.knn_accuracy),
-        say(p, "%.3f", r->pca_scores.knn_accuracy), "ARI (best resolution)", say(p, "%.3f", r->scores.best.ari), say(p, "%.3f", r->pca_scores.best.ari),
-        "NMI (best resolution)", say(p, "%.3f", r->scores.best.nmi), say(p, "%.3f", r->pca_scores.best.nmi),
-        "clusters there", say(p, "%d", r->scores.best.n_clusters), say(p, "%d", r->pca_scores.best.n_clusters),
-        "ARI (clusters as drawn)", say(p, "%.3f", r->scores.ari), say(p, "%.3f", r->pca_scores.ari)};
+    const char *cells[] = {"",
+                           "latent space",
+                           "principal components",
+                           "neighbour accuracy",
+                           say(p, "%.3f", r->scores.knn_accuracy),
+                           say(p, "%.3f", r->pca_scores.knn_accuracy),
+                           "ARI (best resolution)",
+                           say(p, "%.3f", r->scores.best.ari),
+                           say(p, "%.3f", r->pca_scores.best.ari),
+                           "NMI (best resolution)",
+                           say(p, "%.3f", r->scores.best.nmi),
+                           say(p, "%.3f", r->pca_scores.best.nmi),
+                           "clusters there",
+                           say(p, "%d", r->scores.best.n_clusters),
+                           say(p, "%d", r->pca_scores.best.n_clusters),
+                           "ARI (clusters as drawn)",
+                           say(p, "%.3f", r->scores.ari),
+                           say(p, "%.3f", r->pca_scores.ari)};
     const char **kept = own(p, iso_calloc(sizeof cells / sizeof *cells, sizeof *cells));
     if (!kept) return;
     memcpy(kept, cells, sizeof cells);
     *s = (iso_report_section){.title = say(p, "Agreement with %s", iso_opt_text(r->options, "labels_key")),
-                              .text = "How well the latent space agrees with labels that training never saw, and principal components of log1p counts "
-                                      "per 10,000 with as many dimensions beside it. Neighbour accuracy: majority of 15 neighbours, 5 folds. ARI and NMI: "
+                              .text = "How well the latent space agrees with labels that training never saw, and "
+                                      "principal components of log1p counts "
+                                      "per 10,000 with as many dimensions beside it. Neighbour accuracy: majority of "
+                                      "15 neighbours, 5 folds. ARI and NMI: "
                                       "Leiden clusters against the labels; 1 is perfect, 0 (ARI) is chance.",
-                              .cells = kept, .n_rows = (int)(sizeof cells / sizeof *cells / 3), .n_columns = 3};
+                              .cells = kept,
+                              .n_rows = (int)(sizeof cells / sizeof *cells / 3),
+                              .n_columns = 3};
 }
 
 static void section_data(page *p, iso_report_section *s)
@@ -213,7 +232,8 @@ static void section_data(page *p, iso_report_section *s)
     *s = (iso_report_section){.title = "Data", .facts = s->facts};
     fact(s, "File", r->data->path, say(p, "sha256 %s", r->fitted.model->summary.input_sha256));
     fact(s, "Counts from", r->data->source, NULL);
-    fact(s, "Cells x genes", say(p, "%lld x %lld", (long long)f.cells, (long long)f.genes), p->step > 1 ? say(p, "one in %lld cells is drawn", (long long)p->step) : NULL);
+    fact(s, "Cells x genes", say(p, "%lld x %lld", (long long)f.cells, (long long)f.genes),
+         p->step > 1 ? say(p, "one in %lld cells is drawn", (long long)p->step) : NULL);
     fact(s, "Filled", say(p, "%.1f %%", 100 * f.density), say(p, "largest count %g", f.max_count));
     fact(s, "Counts a cell", say(p, "%g to %g", f.min_total, f.max_total), say(p, "median %g", f.median_total));
 }
@@ -225,9 +245,12 @@ static void section_training(page *p, iso_report_section *s)
     const iso_vae_config *c = &r->fitted.model->v.c;
     *s = (iso_report_section){.title = "Model and training", .facts = s->facts};
     fact(s, "Model", c->autoencoder ? "autoencoder" : "variational autoencoder",
-         say(p, "%s likelihood, %d latent dimensions, %d hidden layer%s of %d units", c->likelihood->name, c->n_latent, c->n_layers, c->n_layers == 1 ? "" : "s", c->n_hidden));
-    fact(s, "Cells", say(p, "%lld to train", (long long)m->n_train), say(p, "%lld validation, %lld test", (long long)m->n_validation, (long long)m->n_test));
-    fact(s, "Epochs", say(p, "%d", m->epochs), say(p, "the best was %d%s; %.1f s", m->best_epoch, m->stopped_early ? ", stopped early" : "", m->seconds));
+         say(p, "%s likelihood, %d latent dimensions, %d hidden layer%s of %d units", c->likelihood->name, c->n_latent,
+             c->n_layers, c->n_layers == 1 ? "" : "s", c->n_hidden));
+    fact(s, "Cells", say(p, "%lld to train", (long long)m->n_train),
+         say(p, "%lld validation, %lld test", (long long)m->n_validation, (long long)m->n_test));
+    fact(s, "Epochs", say(p, "%d", m->epochs),
+         say(p, "the best was %d%s; %.1f s", m->best_epoch, m->stopped_early ? ", stopped early" : "", m->seconds));
     fact(s, "Final KL weight", say(p, "%.3g", m->final_kl_weight), NULL);
     fact(s, "ELBO, training cells", nats(p, m->train_elbo), "nats per cell, evaluation mode");
     fact(s, "ELBO, validation cells", nats(p, m->validation_elbo), NULL);
@@ -235,21 +258,29 @@ static void section_training(page *p, iso_report_section *s)
         fact(s, "ELBO, test cells", nats(p, m->test_elbo), say(p, "reconstruction %.2f", m->test_reconstruction));
         fact(s, "log p, test cells", nats(p, m->test_log_p), "importance-sampled");
     }
-    if (m->roll_backs) fact(s, "Roll-backs", say(p, "%d", m->roll_backs), "steps that were not finite; the learning rate was halved each time");
-    fact(s, "Seed", say(p, "%llu", (unsigned long long)m->seed), "the same seed gives the same bits for any number of threads");
+    if (m->roll_backs)
+        fact(s, "Roll-backs", say(p, "%d", m->roll_backs),
+             "steps that were not finite; the learning rate was halved each time");
+    fact(s, "Seed", say(p, "%llu", (unsigned long long)m->seed),
+         "the same seed gives the same bits for any number of threads");
 }
 
 static void section_latent(page *p, iso_report_section *s)
 {
     const iso_diagnosis *d = &p->run->fitted.diagnosis;
     *s = (iso_report_section){.title = "Latent space", .facts = s->facts};
-    fact(s, "Active dimensions", say(p, "%d of %d", d->active_units, d->n_latent), "variance of the posterior mean above 0.01");
+    fact(s, "Active dimensions", say(p, "%d of %d", d->active_units, d->n_latent),
+         "variance of the posterior mean above 0.01");
     fact(s, "KL", say(p, "%.2f nats", d->kl), "of the posterior to the prior, mean of held-out cells");
     fact(s, "Mutual information", say(p, "%s%.2f nats", d->capped ? "at least " : "", d->mutual_information),
-         say(p, "of cell and z; %lld cells can show at most %.2f", (long long)llround(exp(d->mutual_information_cap)), d->mutual_information_cap));
-    fact(s, "KL of all cells' clouds to the prior", say(p, d->capped ? "%.2f to %.2f nats" : "%.2f nats", d->capped ? d->kl_aggregate_least : d->kl_aggregate, d->kl_aggregate),
+         say(p, "of cell and z; %lld cells can show at most %.2f", (long long)llround(exp(d->mutual_information_cap)),
+             d->mutual_information_cap));
+    fact(s, "KL of all cells' clouds to the prior",
+         say(p, d->capped ? "%.2f to %.2f nats" : "%.2f nats", d->capped ? d->kl_aggregate_least : d->kl_aggregate,
+             d->kl_aggregate),
          "a large part of the KL here is a prior hole");
-    fact(s, "Shuffle loss", say(p, "%.1f nats", d->shuffle_loss), say(p, "rise of -log p(x|z) = %.1f when cells swap their z", d->nll));
+    fact(s, "Shuffle loss", say(p, "%.1f nats", d->shuffle_loss),
+         say(p, "rise of -log p(x|z) = %.1f when cells swap their z", d->nll));
 }
 
 static void add_sections(page *p)
@@ -279,13 +310,28 @@ iso_status iso_run_write_report(iso_env *env, const iso_run *r, iso_error *err)
     TRY(describe_data(p, err));
     TRY(describe_training(p, err));
     TRY(choose_colors(p, err));
-    p->report = (iso_report){
-        .title = slash && slash[1] ? slash + 1 : r->data->path, .n_cells = p->n, .xy = p->xy, .colors = p->colors, .n_colors = p->n_colors,
-        .epochs = p->epochs, .n_epochs = r->fitted.history.n, .best_epoch = s->best_epoch, .n_latent = r->fitted.model->v.c.n_latent,
-        .kl_per_dim = d->kl_per_dim, .var_mu = d->var_mu, .active_threshold = 0.01, .verdict = s->verdict, .verdict_text = s->verdict_text,
-        .cure = *s->cure ? s->cure : NULL, .gene_mean = p->gene_mean, .gene_zeros = p->gene_zeros,
-        .gene_names = (const char *const *)r->data->var.index, .n_genes = r->data->x.n_cols, .cell_total = p->totals,
-        .command = r->command_line, .version = iso_version_long()};
+    p->report = (iso_report){.title = slash && slash[1] ? slash + 1 : r->data->path,
+                             .n_cells = p->n,
+                             .xy = p->xy,
+                             .colors = p->colors,
+                             .n_colors = p->n_colors,
+                             .epochs = p->epochs,
+                             .n_epochs = r->fitted.history.n,
+                             .best_epoch = s->best_epoch,
+                             .n_latent = r->fitted.model->v.c.n_latent,
+                             .kl_per_dim = d->kl_per_dim,
+                             .var_mu = d->var_mu,
+                             .active_threshold = 0.01,
+                             .verdict = s->verdict,
+                             .verdict_text = s->verdict_text,
+                             .cure = *s->cure ? s->cure : NULL,
+                             .gene_mean = p->gene_mean,
+                             .gene_zeros = p->gene_zeros,
+                             .gene_names = (const char *const *)r->data->var.index,
+                             .n_genes = r->data->x.n_cols,
+                             .cell_total = p->totals,
+                             .command = r->command_line,
+                             .version = iso_version_long()};
     add_sections(p);
     TRY(iso_report_write(env, path, &p->report, err));
 done:

@@ -54,7 +54,8 @@ static int named(iso_graph *g, iso_named **list, int *n, int64_t *size, const ch
             return (*list)[i].rows == rows && (*list)[i].cols == cols
                        ? i : fail_build(g, ISO_EUSAGE, name, "shared under two different shapes");
     int64_t elements;
-    if (rows < 1 || cols < 1 || !iso_mul(rows, cols, &elements)) return fail_build(g, ISO_EUSAGE, name, "impossible size");
+    if (rows < 1 || cols < 1 || !iso_mul(rows, cols, &elements))
+        return fail_build(g, ISO_EUSAGE, name, "impossible size");
     iso_named *grown = iso_realloc(*list, *n, *n + 1, sizeof *grown);
     if (!grown) return fail_build(g, ISO_EMEMORY, name, "out of memory");
     *list = grown;
@@ -91,7 +92,8 @@ int iso_graph_state(iso_graph *g, const char *name, int64_t rows, int64_t cols, 
 int iso_graph_input(iso_graph *g, int slot, int64_t cols)
 {
     if (g->status) return -1;
-    if (slot < 0 || slot >= ISO_MAX_INPUTS || cols < 1) return fail_build(g, ISO_EUSAGE, "input", "no such slot, or no columns");
+    if (slot < 0 || slot >= ISO_MAX_INPUTS || cols < 1)
+        return fail_build(g, ISO_EUSAGE, "input", "no such slot, or no columns");
     return add_node(g, &(iso_node){.leaf = ISO_INPUT, .slot = slot, .cols = cols, .per_cell = true});
 }
 
@@ -115,7 +117,8 @@ iso_status iso_graph_status(const iso_graph *g, iso_error *err)
     return g->status;
 }
 
-/* Uniform in +-init (torch's default for a linear layer, with init = 1/sqrt(fan_in)), or normal with deviation -init. */
+/* Uniform in +-init (torch's default for a linear layer, with init = 1/sqrt(fan_in)), or normal with deviation
+ * -init. */
 static void first_values(const iso_named *t, uint64_t seed, int position, real *values)
 {
     iso_rng_key key = {.seed = seed, .stream = ISO_STREAM_INIT, .epoch = (uint32_t)position};

@@ -1,8 +1,8 @@
 /* graph.h: a static graph of coarse ops, and the parameters it uses.
  *
  * A model is a function that adds nodes to a graph (see model/vae.c). A node is one value, a matrix [rows, cols];
- * rows is either fixed or the number of cells in the batch. Leaves are parameters, state (saved but not trained, such as
- * batch norm's running mean), and inputs. core/ knows no op by name: an op is a row of function pointers.
+ * rows is either fixed or the number of cells in the batch. Leaves are parameters, state (saved but not trained, such
+ * as batch norm's running mean), and inputs. core/ knows no op by name: an op is a row of function pointers.
  * Building has a sticky error: after the first failure every call returns -1 and iso_graph_status tells why. */
 #ifndef ISO_GRAPH_H
 #define ISO_GRAPH_H
@@ -30,7 +30,7 @@ typedef struct iso_batch {
     const int32_t *codes[ISO_MAX_COVARIATES];     /* [n] each: category of a categorical covariate */
     const real *inputs[ISO_MAX_INPUTS];           /* [n, cols] each: dense inputs by slot */
     const real *noise;                            /* [n, cols] instead of random numbers, for tests; else NULL */
-    real *cell_loss;                              /* [n] out: -log p(x|z) of each cell, from the likelihood; may be NULL */
+    real *cell_loss; /* [n] out: -log p(x|z) of each cell, from the likelihood; may be NULL */
 } iso_batch;
 
 /* What changes from step to step without a new plan. */
@@ -53,13 +53,13 @@ typedef struct iso_args {
     const iso_settings *settings;
     int64_t rows, cols;                           /* of the output */
     int64_t in_rows[ISO_MAX_IN], in_cols[ISO_MAX_IN];
-    real *in[ISO_MAX_IN];                         /* values; NULL where an optional input is missing. Only state may be written */
+    real *in[ISO_MAX_IN]; /* values; NULL where an optional input is missing. Only state may be written */
     real *out;                                    /* backward: valid only if the op reads_out */
     real *saved[ISO_MAX_SAVED];                   /* left by forward for backward; NULL when no backward will come */
     real *work;                                   /* scratch for this call */
     const real *d_out;                            /* backward: gradient of the loss by the output */
     real *d_in[ISO_MAX_IN];                       /* backward: where to put the gradients; NULL = not wanted */
-    bool add[ISO_MAX_IN];                         /* backward: add to d_in instead of overwriting it; fill d_in in order */
+    bool add[ISO_MAX_IN]; /* backward: add to d_in instead of overwriting it; fill d_in in order */
 } iso_args;
 
 /* ------------------------------------------------------------------------------------------ ops */
@@ -104,7 +104,7 @@ typedef enum iso_leaf { ISO_NOT_LEAF, ISO_PARAM, ISO_STATE, ISO_INPUT } iso_leaf
 typedef struct iso_node {
     const iso_op *op;                             /* NULL for leaves */
     iso_leaf leaf;
-    int slot;                                     /* ISO_INPUT: which of batch->inputs; ISO_PARAM, ISO_STATE: which tensor */
+    int slot; /* ISO_INPUT: which of batch->inputs; ISO_PARAM, ISO_STATE: which tensor */
     bool per_cell;
     int64_t rows, cols;                           /* rows is used when not per_cell */
     int n_in;
@@ -119,7 +119,7 @@ typedef struct iso_named {
     char *name;
     int64_t rows, cols;
     int64_t offset;                               /* in the flat array of its kind, in elements; 16-element aligned */
-    double init;                                  /* params: values start uniform in +-init, or normal(0, -init) if negative;
+    double init; /* params: values start uniform in +-init, or normal(0, -init) if negative;
                                                      state: all values */
 } iso_named;
 
@@ -156,7 +156,7 @@ typedef struct iso_plan_request {
     int n_outputs;
     int loss;                                     /* a [1, 1] node to differentiate, or -1 for no backward */
     int64_t max_cells;                            /* the largest batch; smaller ones run on the same plan */
-    bool poison;                                  /* fill every buffer with NaN when it dies (always so in debug builds) */
+    bool poison; /* fill every buffer with NaN when it dies (always so in debug builds) */
 } iso_plan_request;
 
 /* Lays out all memory; the graph must outlive the plan. */

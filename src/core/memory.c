@@ -2,7 +2,10 @@
  * buffer that is alive at the same time (greedy by size; Pisarchyk & Lee 2020, arXiv:2001.03288). */
 #include "plan.h"
 
-static bool alive_together(const iso_buffer *a, const iso_buffer *b) { return a->first <= b->last && b->first <= a->last; }
+static bool alive_together(const iso_buffer *a, const iso_buffer *b)
+{
+    return a->first <= b->last && b->first <= a->last;
+}
 
 /* Lowest offset at which b fits among the placed ones. */
 static int64_t lowest_offset(const iso_buffer *all, const int *order, int placed, const iso_buffer *b)

@@ -1,9 +1,9 @@
 /* plan.c: from a graph to a list of steps with all memory laid out.
  *
  * Steps: the ops that the outputs and the loss need, in the order they were added; then, if there is a loss, the
- * backward of those on the way to a parameter, in reverse. A buffer lives from the step that first writes it to the last
- * that reads it; what backward reads is declared in the op's row. Gradients: the first step to reach a node overwrites,
- * the later ones add. */
+ * backward of those on the way to a parameter, in reverse. A buffer lives from the step that first writes it to the
+ * last that reads it; what backward reads is declared in the op's row. Gradients: the first step to reach a node
+ * overwrites, the later ones add. */
 #include "plan.h"
 
 #include <limits.h>
@@ -28,7 +28,10 @@ static void keep_until(iso_plan *p, int buffer, int step)
         if (p->buffers[buffer].last < step) p->buffers[buffer].last = step;
 }
 
-static int64_t elements_of(const iso_plan *p, const iso_node *n) { return (n->per_cell ? p->max_cells : n->rows) * n->cols; }
+static int64_t elements_of(const iso_plan *p, const iso_node *n)
+{
+    return (n->per_cell ? p->max_cells : n->rows) * n->cols;
+}
 
 /* Which nodes must run, and which need a gradient. */
 static void mark(iso_plan *p, const iso_plan_request *r)
@@ -123,7 +126,8 @@ static void overlay(iso_plan *p, int later, int earlier)
         if (p->buffers[later].elements > p->buffers[b].elements) p->buffers[b].elements = p->buffers[later].elements;
 }
 
-/* Value of input j -> saved j -> gradient of input j in one place, where the op allows it and nobody else reads them. */
+/* Value of input j -> saved j -> gradient of input j in one place, where the op allows it and nobody else reads
+ * them. */
 static void overlay_in_place(iso_plan *p, int s)
 {
     int i = p->steps[s].node;

@@ -15,7 +15,9 @@ typedef struct iso_buffer {
 typedef struct iso_step { int node; bool backward; } iso_step;
 
 /* Buffer numbers of a node; -1 = none. */
-typedef struct iso_node_buffers { int value, grad, saved[ISO_MAX_SAVED], work_forward, work_backward; } iso_node_buffers;
+typedef struct iso_node_buffers {
+    int value, grad, saved[ISO_MAX_SAVED], work_forward, work_backward;
+} iso_node_buffers;
 
 struct iso_plan {
     const iso_graph *g;

@@ -23,7 +23,7 @@ typedef struct iso_lik_args {
     const real *log_library;      /* [B] log of the cell's total (gaussian_log1p: of its data); NULL for gaussian */
     const real *mean;             /* [B, G] logits of the softmax over genes (counts), or the mean itself (Gaussian) */
     const real *dropout;          /* [B, G] zero-inflation logits, NULL unless the law has that head */
-    const real *dispersion;       /* [n_dispersion, G] log theta (NB) or log sigma (Gaussian); NULL if the law has none */
+    const real *dispersion; /* [n_dispersion, G] log theta (NB) or log sigma (Gaussian); NULL if the law has none */
     const int32_t *dispersion_row;/* [B] row of `dispersion` for each cell; NULL = row 0 for all */
     real *loss;                   /* [B] -log p(x|z), nats, constants included */
     /* Gradients of loss[b] at unit upstream; d_mean NULL = values only. d_mean may be the same memory as mean, and
@@ -55,8 +55,8 @@ typedef struct iso_kernels {
                  real eps, real weight_decay, real bias1, real bias2);
     double (*sum_squares)(const real *x, int64_t n);
     /* Plain C product, the reference of kernel/gemm.c: C = alpha op(A) op(B) + beta C, row-major. */
-    void (*gemm)(bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda, const real *B,
-                 int64_t ldb, real beta, real *C, int64_t ldc);
+    void (*gemm)(bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda,
+                 const real *B, int64_t ldb, real beta, real *C, int64_t ldc);
     /* Element-wise, for tests of the polynomials: y = exp(x), y = log(x). */
     void (*vexp)(const real *x, real *y, int64_t n);
     void (*vlog)(const real *x, real *y, int64_t n);

@@ -12,7 +12,9 @@
 #include "base/rng.h"
 #include "kernel/kernel.h"
 
-typedef struct iso_lik_point { double mean, dispersion, dropout; } iso_lik_point;   /* dispersion: theta or sigma itself */
+typedef struct iso_lik_point {
+    double mean, dispersion, dropout;
+} iso_lik_point; /* dispersion: theta or sigma itself */
 
 typedef struct iso_likelihood {
     const char *name;             /* as the user types it */

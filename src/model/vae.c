@@ -111,7 +111,8 @@ static void encode(iso_vae *v)
 /* log library size: from the batch, or its own encoder with a normal prior by batch. */
 static int library(iso_vae *v)
 {
-    v->library_mu = v->library_raw = v->library = v->library_kl = v->library_prior_mean = v->library_prior_variance = -1;
+    v->library_mu = v->library_raw = v->library = v->library_kl = v->library_prior_mean = v->library_prior_variance =
+        -1;
     if (!v->c.likelihood->counts && !v->c.likelihood->log1p_data) return -1;
     if (!v->c.learned_library) return iso_graph_input(v->g, ISO_SLOT_LIBRARY, 1);
     int width, h = encoder_layers(v, "library_encoder", 1, &width);
@@ -120,8 +121,9 @@ static int library(iso_vae *v)
     v->library_raw = encoder_head(v, "library_encoder.log_variance", h, width, 1);
     v->library_prior_mean = iso_graph_state(v->g, "library_prior.mean", rows, 1, 0);
     v->library_prior_variance = iso_graph_state(v->g, "library_prior.variance", rows, 1, 1);
-    v->library_kl = iso_graph_op(v->g, &iso_op_gaussian_kl, NULL, 4,
-                                 (int[]){v->library_mu, v->library_raw, v->library_prior_mean, v->library_prior_variance});
+    v->library_kl = iso_graph_op(
+        v->g, &iso_op_gaussian_kl, NULL, 4,
+        (int[]){v->library_mu, v->library_raw, v->library_prior_mean, v->library_prior_variance});
     return v->library = iso_graph_op(v->g, &iso_op_reparameterize, NULL, 2, (int[]){v->library_mu, v->library_raw});
 }
 
@@ -141,14 +143,15 @@ static int decoder_layers(const iso_vae *v, int z)
             x = iso_graph_op(v->g, &iso_op_add, NULL, 2, (int[]){x, c});
         }
         if (l == 0 && v->c.decoder_sees_cell)
-            x = iso_graph_op(v->g, &iso_op_add, NULL, 2, (int[]){x, from_counts(v, "decoder.cell", H, bound((double)v->c.n_genes), false)});
+            x = iso_graph_op(v->g, &iso_op_add, NULL, 2,
+                             (int[]){x, from_counts(v, "decoder.cell", H, bound((double)v->c.n_genes), false)});
         x = activate(v, layer, x, 0);
     }
     return x;
 }
 
-/* One head over genes: from the hidden layer, or straight from z in a linear decoder (as LinearSCVI: no bias, covariates,
- * batch norm; its loadings are the weights times gamma / sqrt(running variance)). */
+/* One head over genes: from the hidden layer, or straight from z in a linear decoder (as LinearSCVI: no bias,
+ * covariates, batch norm; its loadings are the weights times gamma / sqrt(running variance)). */
 static int decoder_head(const iso_vae *v, const char *name, int x)
 {
     int G = (int)v->c.n_genes;
@@ -158,7 +161,8 @@ static int decoder_head(const iso_vae *v, const char *name, int x)
     if (v->c.n_continuous) {
         char layer[LAYER];
         snprintf(layer, sizeof layer, "%s.continuous", name);
-        int c = linear(v, layer, iso_graph_input(v->g, ISO_SLOT_CONTINUOUS, v->c.n_continuous), v->c.n_continuous, G, limit, false);
+        int c = linear(v, layer, iso_graph_input(v->g, ISO_SLOT_CONTINUOUS, v->c.n_continuous), v->c.n_continuous, G,
+                       limit, false);
         y = iso_graph_op(v->g, &iso_op_add, NULL, 2, (int[]){y, c});
     }
     return v->c.batch_norm ? batch_norm(v, name, y, G) : y;
@@ -170,10 +174,13 @@ static int dispersion(const iso_vae *v, int hidden)
     if (!c->likelihood->has_dispersion) return -1;
     if (c->dispersion == ISO_DISPERSION_CELL) return decoder_head(v, "decoder.dispersion_head", hidden);
     int batches = c->n_categorical ? c->n_categories[0] : 1;
-    int rows = c->dispersion == ISO_DISPERSION_BATCH ? batches : c->dispersion == ISO_DISPERSION_LABEL ? c->n_labels : 1;
+    int rows = c->dispersion == ISO_DISPERSION_BATCH   ? batches
+               : c->dispersion == ISO_DISPERSION_LABEL ? c->n_labels
+                                                       : 1;
     /* scvi-tools starts log theta at N(0, 1). Gaussian laws start at the law's own value, set in iso_vae_build. */
     double init = c->likelihood->counts ? -1 : 0;
-    return c->fixed_dispersion ? iso_graph_state(v->g, ISO_DISPERSION_NAME, rows > 0 ? rows : 1, c->n_genes, (double)c->likelihood->init_dispersion)
+    return c->fixed_dispersion ? iso_graph_state(v->g, ISO_DISPERSION_NAME, rows > 0 ? rows : 1, c->n_genes,
+                                                 (double)c->likelihood->init_dispersion)
                                : iso_graph_param(v->g, ISO_DISPERSION_NAME, rows > 0 ? rows : 1, c->n_genes, init);
 }
 
@@ -199,10 +206,13 @@ static void set_first_values(iso_vae *v)
     for (int i = 0; i < g->n_params; i++) {
         const iso_named *t = &g->params[i];
         const char *dot = strrchr(t->name, '.');
-        real value = dot && strcmp(dot, ".gamma") == 0 ? 1 : strcmp(t->name, ISO_DISPERSION_NAME) == 0 ? v->c.likelihood->init_dispersion : 0;
+        real value = dot && strcmp(dot, ".gamma") == 0           ? 1
+                     : strcmp(t->name, ISO_DISPERSION_NAME) == 0 ? v->c.likelihood->init_dispersion
+                                                                 : 0;
         for (int64_t e = 0; t->init == 0 && e < t->rows * t->cols; e++) g->param[t->offset + e] = value;
     }
-    const iso_named *mean = iso_graph_find(g, "library_prior.mean", true), *variance = iso_graph_find(g, "library_prior.variance", true);
+    const iso_named *mean = iso_graph_find(g, "library_prior.mean", true),
+                    *variance = iso_graph_find(g, "library_prior.variance", true);
     for (int64_t r = 0; mean && v->c.library_mean && r < mean->rows; r++) {
         g->state[mean->offset + r] = (real)v->c.library_mean[r];
         g->state[variance->offset + r] = (real)v->c.library_variance[r];
@@ -214,7 +224,8 @@ iso_status iso_vae_build(const iso_vae_config *c, uint64_t seed, iso_vae *v, iso
     iso_status st = ISO_OK;
     *v = (iso_vae){.c = *c, .given_dropout = -1, .given_dispersion = -1};
     FAIL_IF(!(v->g = iso_graph_new()), ISO_EMEMORY, "out of memory");
-    FAIL_IF(c->dispersion == ISO_DISPERSION_LABEL && c->n_labels < 1, ISO_EUSAGE, "dispersion gene-label needs labels: give --labels-key");
+    FAIL_IF(c->dispersion == ISO_DISPERSION_LABEL && c->n_labels < 1, ISO_EUSAGE,
+            "dispersion gene-label needs labels: give --labels-key");
     encode(v);
     int log_library = library(v);
     v->reconstruction = likelihood(v, decode(v, v->z), log_library);

@@ -5,7 +5,12 @@
 #include "core/graph.h"
 #include "likelihood/likelihood.h"
 
-typedef enum iso_dispersion { ISO_DISPERSION_GENE, ISO_DISPERSION_BATCH, ISO_DISPERSION_LABEL, ISO_DISPERSION_CELL } iso_dispersion;
+typedef enum iso_dispersion {
+    ISO_DISPERSION_GENE,
+    ISO_DISPERSION_BATCH,
+    ISO_DISPERSION_LABEL,
+    ISO_DISPERSION_CELL
+} iso_dispersion;
 
 /* Slots of batch->inputs. */
 enum { ISO_SLOT_LIBRARY, ISO_SLOT_CONTINUOUS, ISO_SLOT_Z };
@@ -29,7 +34,7 @@ typedef struct iso_vae_config {
     /* For tests and teaching: a decoder that also sees the cell itself, which makes z superfluous; a dispersion held at
      * its first value. */
     bool decoder_sees_cell, fixed_dispersion;
-    int64_t max_elements;         /* refuse to build more parameters and state than this (a damaged file); 0 = no limit */
+    int64_t max_elements; /* refuse to build more parameters and state than this (a damaged file); 0 = no limit */
 } iso_vae_config;
 
 typedef struct iso_vae {

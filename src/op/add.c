@@ -22,8 +22,12 @@ static void backward(const iso_args *a)
 }
 
 static const iso_example examples[] = {
-    {.what = "two", .cells = 4, .n_in = 2, .in = {{true, .cols = 3, .lo = -1, .hi = 1}, {true, .cols = 3, .lo = -1, .hi = 1}}},
+    {.what = "two",
+     .cells = 4,
+     .n_in = 2,
+     .in = {{true, .cols = 3, .lo = -1, .hi = 1}, {true, .cols = 3, .lo = -1, .hi = 1}}},
     {0},
 };
 
-const iso_op iso_op_add = {.name = "add", .shape = shape, .forward = forward, .backward = backward, .examples = examples};
+const iso_op iso_op_add = {
+    .name = "add", .shape = shape, .forward = forward, .backward = backward, .examples = examples};

@@ -1,8 +1,9 @@
 /* batch_norm: y = gamma (x - m) / sqrt(v + eps) + beta.
- *   in 0  x [B, H]      in 1  gamma [1, H]      in 2  beta [1, H]      in 3  running mean [1, H]      in 4  running variance [1, H]
+ *   in 0  x [B, H]      in 1  gamma [1, H]      in 2  beta [1, H]      in 3  running mean [1, H]      in 4  running
+ * variance [1, H]
  *   r[0]  momentum      r[1]  eps
- * Training: m, v of the batch (v biased); running = (1 - momentum) running + momentum batch, with the unbiased variance.
- * Evaluation: the running values. A batch of one cell leaves the running values alone.
+ * Training: m, v of the batch (v biased); running = (1 - momentum) running + momentum batch, with the unbiased
+ * variance. Evaluation: the running values. A batch of one cell leaves the running values alone.
  * Source: Ioffe & Szegedy 2015; details as torch.nn.BatchNorm1d. */
 #include "op.h"
 
@@ -16,7 +17,8 @@ static const char *shape(const iso_graph *g, iso_node *n)
     if (wrong) return wrong;
     if (n->n_in != 5) return "needs x, gamma, beta, running mean, running variance";
     for (int j = 1; j < 5; j++)
-        if (n->in[j] < 0 || g->nodes[n->in[j]].cols != n->cols || g->nodes[n->in[j]].per_cell) return "inputs 1 to 4 must be [1, columns of x]";
+        if (n->in[j] < 0 || g->nodes[n->in[j]].cols != n->cols || g->nodes[n->in[j]].per_cell)
+            return "inputs 1 to 4 must be [1, columns of x]";
     return NULL;
 }
 
@@ -106,11 +108,24 @@ static void backward_block(void *arg, int64_t block)
     for (int64_t c = s.c0; a->d_in[2] && c < s.c1; c++) a->d_in[2][c] = (a->add[2] ? a->d_in[2][c] : 0) + sum[c];
 }
 
-static void forward(const iso_args *a) { iso_parallel(a->env, (a->cols + COLUMNS - 1) / COLUMNS, forward_block, (void *)a); }
-static void backward(const iso_args *a) { iso_parallel(a->env, (a->cols + COLUMNS - 1) / COLUMNS, backward_block, (void *)a); }
+static void forward(const iso_args *a)
+{
+    iso_parallel(a->env, (a->cols + COLUMNS - 1) / COLUMNS, forward_block, (void *)a);
+}
+static void backward(const iso_args *a)
+{
+    iso_parallel(a->env, (a->cols + COLUMNS - 1) / COLUMNS, backward_block, (void *)a);
+}
 
-#define BN_IN(H) {{true, .cols = H, .lo = -1, .hi = 1}, {.rows = 1, .cols = H, .lo = 0.5, .hi = 2}, {.rows = 1, .cols = H, .lo = -1, .hi = 1}, \
-                  {.is_state = true, .rows = 1, .cols = H, .lo = -0.3, .hi = 0.3}, {.is_state = true, .rows = 1, .cols = H, .lo = 0.5, .hi = 2}}
+#define BN_IN(H)                                                                                                       \
+    {                                                                                                                  \
+        {true, .cols = H, .lo = -1, .hi = 1}, {.rows = 1, .cols = H, .lo = 0.5, .hi = 2},                              \
+            {.rows = 1, .cols = H, .lo = -1, .hi = 1},                                                                 \
+            {.is_state = true, .rows = 1, .cols = H, .lo = -0.3, .hi = 0.3},                                           \
+        {                                                                                                              \
+            .is_state = true, .rows = 1, .cols = H, .lo = 0.5, .hi = 2                                                 \
+        }                                                                                                              \
+    }
 static const iso_example examples[] = {
     {.what = "training", .training = true, .cells = 8, .r = {0.01, 1e-3}, .n_in = 5, .in = BN_IN(5)},
     {.what = "training, wide", .training = true, .cells = 5, .r = {0.1, 1e-3}, .n_in = 5, .in = BN_IN(300)},
@@ -118,5 +133,12 @@ static const iso_example examples[] = {
     {0},
 };
 
-const iso_op iso_op_batch_norm = {.name = "batch_norm", .shape = shape, .forward = forward, .backward = backward,
-                                  .reads_in = 3, .n_saved = 1, .saved_size = saved_size, .work_size = work_size, .examples = examples};
+const iso_op iso_op_batch_norm = {.name = "batch_norm",
+                                  .shape = shape,
+                                  .forward = forward,
+                                  .backward = backward,
+                                  .reads_in = 3,
+                                  .n_saved = 1,
+                                  .saved_size = saved_size,
+                                  .work_size = work_size,
+                                  .examples = examples};

@@ -9,7 +9,8 @@ static const char *shape(const iso_graph *g, iso_node *n)
     if (n->n_in != 2 || n->in[1] < 0) return "needs x or -1, and W";
     if (n->i[0] < 0 || n->i[0] >= ISO_MAX_COVARIATES) return "no such covariate slot";
     const iso_node *w = &g->nodes[n->in[1]];
-    if (n->in[0] >= 0 && (!g->nodes[n->in[0]].per_cell || g->nodes[n->in[0]].cols != w->cols)) return "x and W differ in width";
+    if (n->in[0] >= 0 && (!g->nodes[n->in[0]].per_cell || g->nodes[n->in[0]].cols != w->cols))
+        return "x and W differ in width";
     n->per_cell = true, n->cols = w->cols;
     return NULL;
 }
@@ -34,7 +35,11 @@ static void backward(const iso_args *a)
 }
 
 static const iso_example examples[] = {
-    {.what = "added", .cells = 7, .n_categories = 3, .n_in = 2, .in = {{true, .cols = 4, .lo = -1, .hi = 1}, {.rows = 3, .cols = 4, .lo = -1, .hi = 1}}},
+    {.what = "added",
+     .cells = 7,
+     .n_categories = 3,
+     .n_in = 2,
+     .in = {{true, .cols = 4, .lo = -1, .hi = 1}, {.rows = 3, .cols = 4, .lo = -1, .hi = 1}}},
     {.what = "alone", .cells = 4, .n_categories = 2, .n_in = 2, .in = {{0}, {.rows = 2, .cols = 5, .lo = -1, .hi = 1}}},
     {0},
 };

@@ -42,8 +42,16 @@ static void backward(const iso_args *a)
 }
 
 static const iso_example examples[] = {
-    {.what = "with bias", .cells = 6, .genes = 11, .n_in = 2, .in = {{.rows = 11, .cols = 5, .lo = -1, .hi = 1}, {.rows = 1, .cols = 5, .lo = -1, .hi = 1}}},
-    {.what = "many genes, no bias", .cells = 20, .genes = 300, .n_in = 2, .in = {{.rows = 300, .cols = 3, .lo = -1, .hi = 1}, {0}}},
+    {.what = "with bias",
+     .cells = 6,
+     .genes = 11,
+     .n_in = 2,
+     .in = {{.rows = 11, .cols = 5, .lo = -1, .hi = 1}, {.rows = 1, .cols = 5, .lo = -1, .hi = 1}}},
+    {.what = "many genes, no bias",
+     .cells = 20,
+     .genes = 300,
+     .n_in = 2,
+     .in = {{.rows = 300, .cols = 3, .lo = -1, .hi = 1}, {0}}},
     {0},
 };
 

@@ -50,7 +50,12 @@ static void backward(const iso_args *a)
 }
 
 static const iso_example examples[] = {
-    {.what = "training", .training = true, .cells = 6, .r = {0.3}, .n_in = 1, .in = {{true, .cols = 21, .lo = -1, .hi = 1}}},
+    {.what = "training",
+     .training = true,
+     .cells = 6,
+     .r = {0.3},
+     .n_in = 1,
+     .in = {{true, .cols = 21, .lo = -1, .hi = 1}}},
     {.what = "evaluation", .cells = 3, .r = {0.3}, .n_in = 1, .in = {{true, .cols = 5, .lo = -1, .hi = 1}}},
     {.what = "off", .training = true, .cells = 3, .r = {0}, .n_in = 1, .in = {{true, .cols = 5, .lo = -1, .hi = 1}}},
     {0},

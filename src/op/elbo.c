@@ -2,8 +2,8 @@
  *   in 0  reconstruction [1, 1], -log p summed over the batch      in 1  kl [B, L], may be missing (autoencoder)
  *   in 2  kl of the library size [B, 1], may be missing; never weighted (as scvi-tools)
  *   out [1, 1]
- * w = settings.kl_weight. Free bits: the L dimensions are cut into free_bits_groups groups of neighbours, and each group
- * counts as at least its share of settings.free_bits nats a cell on average; below it has no gradient.
+ * w = settings.kl_weight. Free bits: the L dimensions are cut into free_bits_groups groups of neighbours, and each
+ * group counts as at least its share of settings.free_bits nats a cell on average; below it has no gradient.
  * The sum, not the mean: the gradient is divided by the number of cells in the optimiser.
  * Source: Kingma & Welling 2014, eq. 3; free bits: Kingma et al. 2016 (arXiv:1606.04934), eq. 15. */
 #include "op.h"
@@ -67,12 +67,34 @@ static void backward(const iso_args *a)
     for (int64_t r = 0; a->d_in[2] && r < a->in_rows[2]; r++) a->d_in[2][r] = a->add[2] ? a->d_in[2][r] + d : d;
 }
 
-#define ELBO_IN {{.rows = 1, .cols = 1, .lo = 1, .hi = 5}, {true, .cols = 6, .lo = 0, .hi = 2}, {true, .cols = 1, .lo = 0, .hi = 1}}
+#define ELBO_IN                                                                                                        \
+    {                                                                                                                  \
+        {.rows = 1, .cols = 1, .lo = 1, .hi = 5}, {true, .cols = 6, .lo = 0, .hi = 2},                                 \
+        {                                                                                                              \
+            true, .cols = 1, .lo = 0, .hi = 1                                                                          \
+        }                                                                                                              \
+    }
 static const iso_example examples[] = {
     {.what = "weighted", .cells = 4, .kl_weight = 0.37, .n_in = 3, .in = ELBO_IN},
-    {.what = "free bits by group", .cells = 4, .kl_weight = 0.8, .free_bits = 6, .free_bits_groups = 6, .n_in = 3, .in = ELBO_IN},
-    {.what = "free bits in total", .cells = 4, .kl_weight = 1, .free_bits = 3, .free_bits_groups = 1, .n_in = 3, .in = ELBO_IN},
-    {.what = "autoencoder", .cells = 4, .kl_weight = 1, .n_in = 3, .in = {{.rows = 1, .cols = 1, .lo = 1, .hi = 5}, {0}, {0}}},
+    {.what = "free bits by group",
+     .cells = 4,
+     .kl_weight = 0.8,
+     .free_bits = 6,
+     .free_bits_groups = 6,
+     .n_in = 3,
+     .in = ELBO_IN},
+    {.what = "free bits in total",
+     .cells = 4,
+     .kl_weight = 1,
+     .free_bits = 3,
+     .free_bits_groups = 1,
+     .n_in = 3,
+     .in = ELBO_IN},
+    {.what = "autoencoder",
+     .cells = 4,
+     .kl_weight = 1,
+     .n_in = 3,
+     .in = {{.rows = 1, .cols = 1, .lo = 1, .hi = 5}, {0}, {0}}},
     {0},
 };
 

@@ -1,6 +1,7 @@
 /* gaussian_kl: KL of q = N(mu, v) to a normal prior, per cell and dimension, in nats.
  *   in 0  mu [B, L]      in 1  raw [B, L], variance as in posterior.h
- *   in 2  prior mean [C, L]      in 3  prior variance [C, L], both -1 for N(0, 1); row = category of covariate slot i[0]
+ *   in 2  prior mean [C, L]      in 3  prior variance [C, L], both -1 for N(0, 1); row = category of covariate slot
+ * i[0]
  *         (C = 1: row 0 for all)
  *   out  (log(v0 / v) + (v + (mu - m0)^2) / v0 - 1) / 2
  * Source: Kingma & Welling 2014, appendix B. The prior is not trained. */
@@ -11,10 +12,12 @@ static const char *shape(const iso_graph *g, iso_node *n)
 {
     const char *wrong = iso_same_shape(g, n);
     if (wrong) return wrong;
-    if (n->n_in != 4 || n->in[1] < 0 || g->nodes[n->in[1]].cols != n->cols) return "needs mu, raw, prior mean or -1, prior variance or -1";
+    if (n->n_in != 4 || n->in[1] < 0 || g->nodes[n->in[1]].cols != n->cols)
+        return "needs mu, raw, prior mean or -1, prior variance or -1";
     if ((n->in[2] < 0) != (n->in[3] < 0)) return "a prior needs both mean and variance";
     for (int j = 2; j < 4; j++)
-        if (n->in[j] >= 0 && (g->nodes[n->in[j]].cols != n->cols || g->nodes[n->in[j]].leaf != ISO_STATE)) return "a prior must be state [categories, dimensions]";
+        if (n->in[j] >= 0 && (g->nodes[n->in[j]].cols != n->cols || g->nodes[n->in[j]].leaf != ISO_STATE))
+            return "a prior must be state [categories, dimensions]";
     return NULL;
 }
 
@@ -52,9 +55,18 @@ static void backward(const iso_args *a)
 }
 
 static const iso_example examples[] = {
-    {.what = "standard prior", .cells = 5, .n_in = 4, .in = {{true, .cols = 3, .lo = -2, .hi = 2}, {true, .cols = 3, .lo = -3, .hi = 1}, {0}, {0}}},
-    {.what = "prior by category", .cells = 5, .n_categories = 2, .n_in = 4, .in = {{true, .cols = 1, .lo = 5, .hi = 8}, {true, .cols = 1, .lo = -3, .hi = 0},
-        {.is_state = true, .rows = 2, .cols = 1, .lo = 5, .hi = 8}, {.is_state = true, .rows = 2, .cols = 1, .lo = 0.1, .hi = 1}}},
+    {.what = "standard prior",
+     .cells = 5,
+     .n_in = 4,
+     .in = {{true, .cols = 3, .lo = -2, .hi = 2}, {true, .cols = 3, .lo = -3, .hi = 1}, {0}, {0}}},
+    {.what = "prior by category",
+     .cells = 5,
+     .n_categories = 2,
+     .n_in = 4,
+     .in = {{true, .cols = 1, .lo = 5, .hi = 8},
+            {true, .cols = 1, .lo = -3, .hi = 0},
+            {.is_state = true, .rows = 2, .cols = 1, .lo = 5, .hi = 8},
+            {.is_state = true, .rows = 2, .cols = 1, .lo = 0.1, .hi = 1}}},
     {0},
 };
 

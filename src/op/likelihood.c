@@ -16,10 +16,13 @@ static const char *shape(const iso_graph *g, iso_node *n)
     const iso_likelihood *law = n->pointer;
     const char *wrong = iso_same_shape(g, n);
     if (wrong) return wrong;
-    if (n->n_in != 4 || !n->per_cell || !law) return "needs mean, dropout or -1, dispersion or -1, log library or -1, and a law";
-    if (law->has_dropout != (n->in[1] >= 0) || law->has_dispersion != (n->in[2] >= 0)) return "the heads are not those of the law";
+    if (n->n_in != 4 || !n->per_cell || !law)
+        return "needs mean, dropout or -1, dispersion or -1, log library or -1, and a law";
+    if (law->has_dropout != (n->in[1] >= 0) || law->has_dispersion != (n->in[2] >= 0))
+        return "the heads are not those of the law";
     if ((law->counts || law->log1p_data) && n->in[3] < 0) return "the law needs the library size";
-    if (n->in[2] >= 0 && g->nodes[n->in[2]].per_cell != (n->i[1] != 0)) return "i[1] must say whether dispersion is per cell";
+    if (n->in[2] >= 0 && g->nodes[n->in[2]].per_cell != (n->i[1] != 0))
+        return "i[1] must say whether dispersion is per cell";
     for (int j = 1; j < 3; j++)
         if (n->in[j] >= 0 && g->nodes[n->in[j]].cols != n->cols) return "the heads differ in width";
     n->per_cell = false, n->rows = n->cols = 1;
@@ -81,15 +84,24 @@ static void forward(const iso_args *a)
     const iso_batch *b = a->batch;
     int64_t G = a->in_cols[0], n = b->n, D = a->in[2] ? a->in_rows[2] : 0;
     bool per_cell = law->has_dispersion && a->node->i[1];
-    job j = {.a = a, .rows = law->rows(a->kernels), .G = G, .dispersion_rows = per_cell ? 0 : D, .per_block = block_rows(n)};
+    job j = {
+        .a = a, .rows = law->rows(a->kernels), .G = G, .dispersion_rows = per_cell ? 0 : D, .per_block = block_rows(n)};
     j.scratch = a->work;
     j.partial = j.scratch + BLOCKS * ISO_LIK_SCRATCH * G;
     real *loss = j.partial + BLOCKS * j.dispersion_rows * G;
     int32_t *own_row = (int32_t *)(loss + n);
     for (int64_t r = 0; r < n; r++) own_row[r] = (int32_t)r;
-    j.args = (iso_lik_args){.x = b->x, .log_library = a->in[3], .mean = a->in[0], .dropout = a->in[1], .dispersion = a->in[2],
-                            .dispersion_row = per_cell ? own_row : D > 1 ? b->codes[a->node->i[0]] : NULL,
-                            .loss = loss, .d_mean = a->saved[0], .d_dropout = a->saved[1]};
+    j.args = (iso_lik_args){.x = b->x,
+                            .log_library = a->in[3],
+                            .mean = a->in[0],
+                            .dropout = a->in[1],
+                            .dispersion = a->in[2],
+                            .dispersion_row = per_cell ? own_row
+                                              : D > 1  ? b->codes[a->node->i[0]]
+                                                       : NULL,
+                            .loss = loss,
+                            .d_mean = a->saved[0],
+                            .d_dropout = a->saved[1]};
     real *d_dispersion = a->saved[2];
     if (a->saved[2]) j.args.d_log_library = a->saved[2] + D * G;
     if (a->saved[2] && per_cell) {
@@ -121,22 +133,74 @@ static void backward(const iso_args *a)
     iso_pass_gradient(a->d_in[3], a->add[3], d, a->saved[2] + D * G, n);
 }
 
-extern const iso_likelihood iso_likelihood_zinb, iso_likelihood_nb, iso_likelihood_poisson, iso_likelihood_gaussian_log1p,
-    iso_likelihood_gaussian;
+extern const iso_likelihood iso_likelihood_zinb, iso_likelihood_nb, iso_likelihood_poisson,
+    iso_likelihood_gaussian_log1p, iso_likelihood_gaussian;
 #define HEAD(lo_, hi_) {true, .cols = 13, .lo = lo_, .hi = hi_}
 #define LIBRARY {true, .cols = 1, .lo = 2, .hi = 4}
 static const iso_example examples[] = {
-    {.what = "poisson", .cells = 6, .genes = 13, .pointer = &iso_likelihood_poisson, .n_in = 4, .in = {HEAD(-1, 1), {0}, {0}, LIBRARY}},
-    {.what = "nb", .cells = 9, .genes = 13, .pointer = &iso_likelihood_nb, .n_in = 4, .in = {HEAD(-1, 1), {0}, {.rows = 1, .cols = 13, .lo = -1, .hi = 2}, LIBRARY}},
-    {.what = "nb by category", .cells = 9, .genes = 13, .n_categories = 3, .pointer = &iso_likelihood_nb, .n_in = 4, .in = {HEAD(-1, 1), {0}, {.rows = 3, .cols = 13, .lo = -1, .hi = 2}, LIBRARY}},
-    {.what = "nb by cell", .cells = 5, .genes = 13, .i = {0, 1}, .pointer = &iso_likelihood_nb, .n_in = 4, .in = {HEAD(-1, 1), {0}, HEAD(-1, 2), LIBRARY}},
-    {.what = "zinb", .cells = 6, .genes = 13, .pointer = &iso_likelihood_zinb, .n_in = 4, .in = {HEAD(-1, 1), HEAD(-2, 1), {.rows = 1, .cols = 13, .lo = -1, .hi = 2}, LIBRARY}},
-    {.what = "zinb by cell", .cells = 6, .genes = 13, .i = {0, 1}, .pointer = &iso_likelihood_zinb, .n_in = 4, .in = {HEAD(-1, 1), HEAD(-2, 1), HEAD(-1, 2), LIBRARY}},
-    {.what = "gaussian", .cells = 6, .genes = 13, .pointer = &iso_likelihood_gaussian, .n_in = 4, .in = {HEAD(-1, 3), {0}, {.rows = 1, .cols = 13, .lo = -1, .hi = 1}, {0}}},
-    {.what = "gaussian_log1p", .cells = 6, .genes = 13, .pointer = &iso_likelihood_gaussian_log1p, .n_in = 4,
-     .in = {HEAD(-1, 3), {0}, {.rows = 1, .cols = 13, .lo = -1, .hi = 1}, {true, .is_state = true, .cols = 1, .lo = 2, .hi = 4}}},
+    {.what = "poisson",
+     .cells = 6,
+     .genes = 13,
+     .pointer = &iso_likelihood_poisson,
+     .n_in = 4,
+     .in = {HEAD(-1, 1), {0}, {0}, LIBRARY}},
+    {.what = "nb",
+     .cells = 9,
+     .genes = 13,
+     .pointer = &iso_likelihood_nb,
+     .n_in = 4,
+     .in = {HEAD(-1, 1), {0}, {.rows = 1, .cols = 13, .lo = -1, .hi = 2}, LIBRARY}},
+    {.what = "nb by category",
+     .cells = 9,
+     .genes = 13,
+     .n_categories = 3,
+     .pointer = &iso_likelihood_nb,
+     .n_in = 4,
+     .in = {HEAD(-1, 1), {0}, {.rows = 3, .cols = 13, .lo = -1, .hi = 2}, LIBRARY}},
+    {.what = "nb by cell",
+     .cells = 5,
+     .genes = 13,
+     .i = {0, 1},
+     .pointer = &iso_likelihood_nb,
+     .n_in = 4,
+     .in = {HEAD(-1, 1), {0}, HEAD(-1, 2), LIBRARY}},
+    {.what = "zinb",
+     .cells = 6,
+     .genes = 13,
+     .pointer = &iso_likelihood_zinb,
+     .n_in = 4,
+     .in = {HEAD(-1, 1), HEAD(-2, 1), {.rows = 1, .cols = 13, .lo = -1, .hi = 2}, LIBRARY}},
+    {.what = "zinb by cell",
+     .cells = 6,
+     .genes = 13,
+     .i = {0, 1},
+     .pointer = &iso_likelihood_zinb,
+     .n_in = 4,
+     .in = {HEAD(-1, 1), HEAD(-2, 1), HEAD(-1, 2), LIBRARY}},
+    {.what = "gaussian",
+     .cells = 6,
+     .genes = 13,
+     .pointer = &iso_likelihood_gaussian,
+     .n_in = 4,
+     .in = {HEAD(-1, 3), {0}, {.rows = 1, .cols = 13, .lo = -1, .hi = 1}, {0}}},
+    {.what = "gaussian_log1p",
+     .cells = 6,
+     .genes = 13,
+     .pointer = &iso_likelihood_gaussian_log1p,
+     .n_in = 4,
+     .in = {HEAD(-1, 3),
+            {0},
+            {.rows = 1, .cols = 13, .lo = -1, .hi = 1},
+            {true, .is_state = true, .cols = 1, .lo = 2, .hi = 4}}},
     {0},
 };
 
-const iso_op iso_op_likelihood = {.name = "likelihood", .shape = shape, .forward = forward, .backward = backward, .n_saved = 3,
-                                  .saved_size = saved_size, .work_size = work_size, .in_place = 3, .examples = examples};
+const iso_op iso_op_likelihood = {.name = "likelihood",
+                                  .shape = shape,
+                                  .forward = forward,
+                                  .backward = backward,
+                                  .n_saved = 3,
+                                  .saved_size = saved_size,
+                                  .work_size = work_size,
+                                  .in_place = 3,
+                                  .examples = examples};

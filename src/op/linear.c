@@ -45,9 +45,22 @@ static void backward(const iso_args *a)
 }
 
 static const iso_example examples[] = {
-    {.what = "with bias", .cells = 5, .n_in = 3, .in = {{true, .cols = 7, .lo = -1, .hi = 1}, {.rows = 4, .cols = 7, .lo = -1, .hi = 1}, {.rows = 1, .cols = 4, .lo = -1, .hi = 1}}},
-    {.what = "no bias, one column", .cells = 3, .n_in = 3, .in = {{true, .cols = 1, .lo = -1, .hi = 1}, {.rows = 9, .cols = 1, .lo = -1, .hi = 1}, {0}}},
-    {.what = "wide", .cells = 17, .n_in = 3, .in = {{true, .cols = 20, .lo = -1, .hi = 1}, {.rows = 130, .cols = 20, .lo = -1, .hi = 1}, {.rows = 1, .cols = 130, .lo = -1, .hi = 1}}},
+    {.what = "with bias",
+     .cells = 5,
+     .n_in = 3,
+     .in = {{true, .cols = 7, .lo = -1, .hi = 1},
+            {.rows = 4, .cols = 7, .lo = -1, .hi = 1},
+            {.rows = 1, .cols = 4, .lo = -1, .hi = 1}}},
+    {.what = "no bias, one column",
+     .cells = 3,
+     .n_in = 3,
+     .in = {{true, .cols = 1, .lo = -1, .hi = 1}, {.rows = 9, .cols = 1, .lo = -1, .hi = 1}, {0}}},
+    {.what = "wide",
+     .cells = 17,
+     .n_in = 3,
+     .in = {{true, .cols = 20, .lo = -1, .hi = 1},
+            {.rows = 130, .cols = 20, .lo = -1, .hi = 1},
+            {.rows = 1, .cols = 130, .lo = -1, .hi = 1}}},
     {0},
 };
 

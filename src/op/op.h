@@ -1,4 +1,5 @@
-/* op.h: the ops. Each is one file and one row of table.c; its maths, inputs and attributes stand at the head of its file. */
+/* op.h: the ops. Each is one file and one row of table.c; its maths, inputs and attributes stand at the head of its
+ * file. */
 #ifndef ISO_OP_H
 #define ISO_OP_H
 

@@ -45,16 +45,32 @@ static void backward(const iso_args *a)
     if (!a->d_in[1]) return;
     for (int64_t i = 0; i < a->rows * a->cols; i++) {
         real raw = a->in[1][i];
-        real d = a->d_out[i] * a->saved[0][i] * (real)(0.5 * iso_posterior_slope(raw) / sqrt(iso_posterior_variance(raw)));
+        real d = a->d_out[i] * a->saved[0][i] *
+                 (real)(0.5 * iso_posterior_slope(raw) / sqrt(iso_posterior_variance(raw)));
         a->d_in[1][i] = a->add[1] ? a->d_in[1][i] + d : d;
     }
 }
 
 static const iso_example examples[] = {
-    {.what = "draw", .training = true, .cells = 5, .n_in = 2, .in = {{true, .cols = 3, .lo = -2, .hi = 2}, {true, .cols = 3, .lo = -3, .hi = 1}}},
-    {.what = "beyond the limit", .training = true, .cells = 3, .n_in = 2, .in = {{true, .cols = 2, .lo = -2, .hi = 2}, {true, .cols = 2, .lo = -25, .hi = -21}}},
+    {.what = "draw",
+     .training = true,
+     .cells = 5,
+     .n_in = 2,
+     .in = {{true, .cols = 3, .lo = -2, .hi = 2}, {true, .cols = 3, .lo = -3, .hi = 1}}},
+    {.what = "beyond the limit",
+     .training = true,
+     .cells = 3,
+     .n_in = 2,
+     .in = {{true, .cols = 2, .lo = -2, .hi = 2}, {true, .cols = 2, .lo = -25, .hi = -21}}},
     {0},
 };
 
-const iso_op iso_op_reparameterize = {.name = "reparameterize", .shape = shape, .forward = forward, .backward = backward,
-                                      .reads_in = 2, .n_saved = 1, .saved_size = saved_size, .work_size = work_size, .examples = examples};
+const iso_op iso_op_reparameterize = {.name = "reparameterize",
+                                      .shape = shape,
+                                      .forward = forward,
+                                      .backward = backward,
+                                      .reads_in = 2,
+                                      .n_saved = 1,
+                                      .saved_size = saved_size,
+                                      .work_size = work_size,
+                                      .examples = examples};

@@ -1,5 +1,5 @@
-/* batcher.c: gathers cells into a minibatch: their rows of the CSR matrix, what the encoder sees of them, their covariates,
- * and the same entries by column. */
+/* batcher.c: gathers cells into a minibatch: their rows of the CSR matrix, what the encoder sees of them, their
+ * covariates, and the same entries by column. */
 #include "cells.h"
 
 #include <math.h>
@@ -93,12 +93,14 @@ static void gather_block(void *arg, int64_t block)
         memcpy(b->indices + at, c->x->indices + from, (size_t)n * sizeof *b->indices);
         memcpy(b->values + at, c->x->values + from, (size_t)n * sizeof *b->values);
         real scale = c->input_scale ? (real)c->input_scale[cell] : 1, *in = b->input_values + at;
-        for (int64_t e = 0; e < n; e++) in[e] = c->raw_input ? (real)b->values[at + e] : 1 + scale * (real)b->values[at + e];
+        for (int64_t e = 0; e < n; e++)
+            in[e] = c->raw_input ? (real)b->values[at + e] : 1 + scale * (real)b->values[at + e];
         if (!c->raw_input) j->k->vlog(in, in, n);
         b->cells[r] = cell;
         if (c->log_library) b->library[r] = c->log_library[cell];
         for (int k = 0; k < c->n_codes; k++) b->codes[k][r] = c->codes[k][cell];
-        for (int k = 0; k < c->n_continuous; k++) b->continuous[r * c->n_continuous + k] = c->continuous[cell * c->n_continuous + k];
+        for (int k = 0; k < c->n_continuous; k++)
+            b->continuous[r * c->n_continuous + k] = c->continuous[cell * c->n_continuous + k];
     }
 }
 
@@ -122,13 +124,20 @@ iso_status iso_batcher_fill(iso_batcher *b, iso_env *env, const iso_kernels *k, 
 {
     iso_status st = ISO_OK;
     const iso_cells *c = b->c;
-    for (int64_t r = 0; r < n; r++) b->indptr[r + 1] = b->indptr[r] + c->x->indptr[index[r] + 1] - c->x->indptr[index[r]];
+    for (int64_t r = 0; r < n; r++)
+        b->indptr[r + 1] = b->indptr[r] + c->x->indptr[index[r] + 1] - c->x->indptr[index[r]];
     TRY(make_room(b, b->indptr[n], err));
     iso_parallel(env, (n + ROWS - 1) / ROWS, gather_block, &(job){b, k, index, n});
     if (by_column) sort_by_column(b, n);
-    b->batch = (iso_batch){.n = n, .x = {n, c->x->n_cols, b->indptr, b->indices, b->values}, .input_values = b->input_values,
-                           .colptr = b->colptr, .col_rows = b->col_rows, .col_values = b->col_values, .cells = b->cells,
-                           .inputs = {b->library, b->continuous}, .cell_loss = b->cell_loss};
+    b->batch = (iso_batch){.n = n,
+                           .x = {n, c->x->n_cols, b->indptr, b->indices, b->values},
+                           .input_values = b->input_values,
+                           .colptr = b->colptr,
+                           .col_rows = b->col_rows,
+                           .col_values = b->col_values,
+                           .cells = b->cells,
+                           .inputs = {b->library, b->continuous},
+                           .cell_loss = b->cell_loss};
     for (int q = 0; q < c->n_codes; q++) b->batch.codes[q] = b->codes[q];
     *batch = &b->batch;
 done:

@@ -23,7 +23,8 @@ typedef struct iso_cells {
 typedef struct iso_batcher iso_batcher;
 iso_status iso_batcher_new(const iso_cells *c, int64_t max_cells, iso_batcher **out, iso_error *err);
 void iso_batcher_free(iso_batcher *b);
-/* The cells index[0..n-1]. by_column: also the column form that training needs. The batch is lent until the next fill. */
+/* The cells index[0..n-1]. by_column: also the column form that training needs. The batch is lent until the next
+ * fill. */
 iso_status iso_batcher_fill(iso_batcher *b, iso_env *env, const iso_kernels *k, const int64_t *index, int64_t n,
                             bool by_column, iso_batch **batch, iso_error *err);
 

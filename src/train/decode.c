@@ -22,10 +22,12 @@ static iso_status decoder_open(decoder *d, iso_error *err)
     nodes[n++] = v->decoded;
     if (v->given_dropout >= 0) nodes[n++] = v->given_dropout;
     if (v->given_dispersion >= 0) nodes[n++] = v->given_dispersion;
-    TRY(iso_plan_new(v->g, &(iso_plan_request){.outputs = nodes, .n_outputs = n, .loss = -1, .max_cells = BATCH}, &d->plan, err));
+    TRY(iso_plan_new(v->g, &(iso_plan_request){.outputs = nodes, .n_outputs = n, .loss = -1, .max_cells = BATCH},
+                     &d->plan, err));
     ALLOC(d->z, BATCH * v->c.n_latent, sizeof *d->z);
     ALLOC(d->continuous, BATCH * v->c.n_continuous, sizeof *d->continuous);     /* at 0 */
-    for (int k = 0; k <= v->c.n_categorical && k < ISO_MAX_COVARIATES; k++) ALLOC(d->codes[k], BATCH, sizeof **d->codes);
+    for (int k = 0; k <= v->c.n_categorical && k < ISO_MAX_COVARIATES; k++)
+        ALLOC(d->codes[k], BATCH, sizeof **d->codes);
 done:
     return st;
 }
@@ -60,8 +62,8 @@ static int64_t combinations(const iso_vae_config *c)
     return n < MAX_COMBINATIONS ? n : MAX_COMBINATIONS;
 }
 
-iso_status iso_decode(iso_env *env, iso_vae *v, const float *z, int64_t n, const int32_t *const *codes, float *expression,
-                      float *dropout, float *log_dispersion, iso_error *err)
+iso_status iso_decode(iso_env *env, iso_vae *v, const float *z, int64_t n, const int32_t *const *codes,
+                      float *expression, float *dropout, float *log_dispersion, iso_error *err)
 {
     iso_status st = ISO_OK;
     int64_t G = v->c.n_genes, L = v->c.n_latent, rounds = codes ? 1 : combinations(&v->c);
@@ -78,12 +80,15 @@ iso_status iso_decode(iso_env *env, iso_vae *v, const float *z, int64_t n, const
         iso_batch b = {.n = m, .cells = d.cells, .inputs = {[ISO_SLOT_CONTINUOUS] = d.continuous, [ISO_SLOT_Z] = d.z}};
         for (int k = 0; k < ISO_MAX_COVARIATES; k++) b.codes[k] = d.codes[k];
         for (int64_t c = 0; c < rounds; c++) {
-            if (codes) for (int k = 0; k < v->c.n_categorical; k++) memcpy(d.codes[k], codes[k] + at, (size_t)m * sizeof **codes);
+            if (codes)
+                for (int k = 0; k < v->c.n_categorical; k++)
+                    memcpy(d.codes[k], codes[k] + at, (size_t)m * sizeof **codes);
             else set_combination(&d, m, c);
             iso_plan_run(d.plan, env, kernels, &b, &(iso_settings){.kl_weight = 1});
             double weight = 1 / (double)rounds;
             add_to(expression + at * G, iso_plan_value(d.plan, v->decoded), m * G, weight);
-            if (dropout && v->given_dropout >= 0) add_to(dropout + at * G, iso_plan_value(d.plan, v->given_dropout), m * G, weight);
+            if (dropout && v->given_dropout >= 0)
+                add_to(dropout + at * G, iso_plan_value(d.plan, v->given_dropout), m * G, weight);
             if (log_dispersion && v->given_dispersion >= 0)
                 add_to(log_dispersion + at * G, iso_plan_value(d.plan, v->given_dispersion), m * G, weight);
         }

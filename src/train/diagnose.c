@@ -4,7 +4,8 @@
  *   active units        dimensions whose posterior mean varies: Var_x mu_d > 0.01 (Burda et al. 2016, section 5.2)
  *   mutual information  E[log q(z|x) - log q(z)], q(z) the mixture of n posteriors: held-out cells, and training cells
  *                       to make 5,000. It cannot exceed log n, so a value near log n is a lower bound ("capped")
- *   KL(q(z) || p(z))    KL - mutual information (Hoffman & Johnson 2016): an upper bound when that is capped. Lower bound:
+ *   KL(q(z) || p(z))    KL - mutual information (Hoffman & Johnson 2016): an upper bound when that is capped. Lower
+ * bound:
  *                       the KL of the normal law with q(z)'s mean and covariance, as a normal prior makes it the least
  *                       of all laws with these moments
  *   shuffle loss        rise of -log p(x|z) when each cell gets another cell's z: what z tells the decoder, in nats */
@@ -99,27 +100,47 @@ static void judge(iso_diagnosis *d)
     d->cure[0] = 0;
     if (d->mutual_information < 0.5 || d->shuffle_loss < 0.01 * fabs(d->nll)) {
         d->verdict = ISO_COLLAPSED;
-        snprintf(d->text, sizeof d->text, "The latent space is not used: z carries %.2f nats about a cell, and dealing it to other cells costs the decoder %.2f of %.1f nats.",
+        snprintf(d->text, sizeof d->text,
+                 "The latent space is not used: z carries %.2f nats about a cell, and dealing it to other cells costs "
+                 "the decoder %.2f of %.1f nats.",
                  d->mutual_information, d->shuffle_loss, d->nll);
-        snprintf(d->cure, sizeof d->cure, "Try --free-bits %d, a lower --kl-weight (1 is the ELBO), a longer --kl-warmup, or --kl-cycles 4; for Gaussian laws see that sigma is learned.",
+        snprintf(d->cure, sizeof d->cure,
+                 "Try --free-bits %d, a lower --kl-weight (1 is the ELBO), a longer --kl-warmup, or --kl-cycles 4; for "
+                 "Gaussian laws see that sigma is learned.",
                  d->n_latent < 8 ? d->n_latent : 8);
     } else if (d->active_units * 4 < d->n_latent) {
         d->verdict = ISO_PARTLY_COLLAPSED;
-        snprintf(d->text, sizeof d->text, "Only %d of %d latent dimensions are active (variance of mu above %.2g); the others equal the prior.", d->active_units, d->n_latent, ACTIVE);
-        snprintf(d->cure, sizeof d->cure, "If the data are simple this is right: lower --n-latent. Else try --free-bits %d --free-bits-groups %d.", d->n_latent, d->n_latent);
+        snprintf(d->text, sizeof d->text,
+                 "Only %d of %d latent dimensions are active (variance of mu above %.2g); the others equal the prior.",
+                 d->active_units, d->n_latent, ACTIVE);
+        snprintf(
+            d->cure, sizeof d->cure,
+            "If the data are simple this is right: lower --n-latent. Else try --free-bits %d --free-bits-groups %d.",
+            d->n_latent, d->n_latent);
     } else if (d->capped ? 2 * d->kl_aggregate_least > d->kl : d->kl_aggregate > d->mutual_information) {
         d->verdict = ISO_PRIOR_HOLE;
-        snprintf(d->text, sizeof d->text, "The cells' clouds together do not fill the prior: KL(q(z)||p(z)) is %s %.2f of the %.2f nats of KL, more than what z tells about a cell. Samples from the prior will look unlike cells.",
+        snprintf(d->text, sizeof d->text,
+                 "The cells' clouds together do not fill the prior: KL(q(z)||p(z)) is %s %.2f of the %.2f nats of KL, "
+                 "more than what z tells about a cell. Samples from the prior will look unlike cells.",
                  d->capped ? "at least" : "about", d->capped ? d->kl_aggregate_least : d->kl_aggregate, d->kl);
-        snprintf(d->cure, sizeof d->cure, "Train to the full --kl-weight 1, longer, or with a smaller --n-latent; draw new cells around real ones.");
+        snprintf(
+            d->cure, sizeof d->cure,
+            "Train to the full --kl-weight 1, longer, or with a smaller --n-latent; draw new cells around real ones.");
     } else if (gap > 0.05) {
         d->verdict = ISO_OVERFIT;
-        snprintf(d->text, sizeof d->text, "The ELBO of training cells (%.1f, at the same depth) is %.1f %% better than that of held-out cells (%.1f).", d->train_elbo, 100 * gap, d->held_out_elbo);
-        snprintf(d->cure, sizeof d->cure, "Train for fewer epochs, use a smaller --n-hidden, more --dropout or --weight-decay, or fewer genes.");
+        snprintf(d->text, sizeof d->text,
+                 "The ELBO of training cells (%.1f, at the same depth) is %.1f %% better than that of held-out cells "
+                 "(%.1f).",
+                 d->train_elbo, 100 * gap, d->held_out_elbo);
+        snprintf(d->cure, sizeof d->cure,
+                 "Train for fewer epochs, use a smaller --n-hidden, more --dropout or --weight-decay, or fewer genes.");
     } else {
         d->verdict = ISO_HEALTHY;
-        snprintf(d->text, sizeof d->text, "%d of %d latent dimensions are active; z tells %s%.1f nats about a cell, and dealing it to other cells costs the decoder %.1f of %.1f nats.",
-                 d->active_units, d->n_latent, d->capped ? "at least " : "", d->mutual_information, d->shuffle_loss, d->nll);
+        snprintf(d->text, sizeof d->text,
+                 "%d of %d latent dimensions are active; z tells %s%.1f nats about a cell, and dealing it to other "
+                 "cells costs the decoder %.1f of %.1f nats.",
+                 d->active_units, d->n_latent, d->capped ? "at least " : "", d->mutual_information, d->shuffle_loss,
+                 d->nll);
     }
 }
 
@@ -139,7 +160,8 @@ static iso_status shuffle_loss(iso_evaluator *e, const int64_t *cells, int64_t n
         memcpy(dealt + order[i] * L, z + order[(i + 1) % n] * L, (size_t)L * sizeof *z);
     TRY(iso_evaluate_given(e, cells, n, z, own, err));
     TRY(iso_evaluate_given(e, cells, n, dealt, others, err));
-    for (int64_t i = 0; i < n; i++) out->nll += own[i] / (double)n, out->shuffle_loss += (others[i] - own[i]) / (double)n;
+    for (int64_t i = 0; i < n; i++)
+        out->nll += own[i] / (double)n, out->shuffle_loss += (others[i] - own[i]) / (double)n;
 done:
     iso_free(order);
     iso_free(dealt);
@@ -169,7 +191,9 @@ iso_status iso_diagnose(iso_evaluator *e, const int64_t *held_out, int64_t n, co
     ALLOC(logs, 2 * n, sizeof *logs);
     ALLOC(work, L * L, sizeof *work);
     TRY(iso_evaluate(e, held_out, n, 0, 0, seed, &(iso_cell_scores){.mu = mu, .variance = variance}, err));
-    if (n_more) TRY(iso_evaluate(e, more, n_more, 0, 0, seed, &(iso_cell_scores){.mu = mu + n * L, .variance = variance + n * L}, err));
+    if (n_more)
+        TRY(iso_evaluate(e, more, n_more, 0, 0, seed,
+                         &(iso_cell_scores){.mu = mu + n * L, .variance = variance + n * L}, err));
     per_dimension(out, n, mu, variance);
     for (int64_t i = 0; i < n; i++) {
         iso_rng r = iso_rng_start((iso_rng_key){seed, ISO_STREAM_EVAL, 0}, (uint64_t)i);

@@ -1,5 +1,5 @@
-/* evaluate.c: scores of cells in evaluation mode (running statistics, no dropout): ELBO, reconstruction, importance-sampled
- * log p(x), posterior mean and variance; and decoding. */
+/* evaluate.c: scores of cells in evaluation mode (running statistics, no dropout): ELBO, reconstruction,
+ * importance-sampled log p(x), posterior mean and variance; and decoding. */
 #include "train.h"
 
 #include "op/posterior.h"
@@ -32,13 +32,17 @@ iso_status iso_evaluator_new(iso_env *env, iso_vae *v, const iso_cells *c, iso_e
     int nodes[12], n = 0;
     nodes[n++] = v->mu;
     if (v->raw >= 0) nodes[n++] = v->raw;
-    TRY(iso_plan_new(v->g, &(iso_plan_request){.outputs = nodes, .n_outputs = n, .loss = -1, .max_cells = BATCH}, &e->encode, err));
+    TRY(iso_plan_new(v->g, &(iso_plan_request){.outputs = nodes, .n_outputs = n, .loss = -1, .max_cells = BATCH},
+                     &e->encode, err));
     nodes[n++] = v->reconstruction;
     if (v->kl >= 0) nodes[n++] = v->z, nodes[n++] = v->kl;
-    if (v->library_kl >= 0) nodes[n++] = v->library_kl, nodes[n++] = v->library, nodes[n++] = v->library_mu, nodes[n++] = v->library_raw;
-    TRY(iso_plan_new(v->g, &(iso_plan_request){.outputs = nodes, .n_outputs = n, .loss = -1, .max_cells = BATCH}, &e->sample, err));
+    if (v->library_kl >= 0)
+        nodes[n++] = v->library_kl, nodes[n++] = v->library, nodes[n++] = v->library_mu, nodes[n++] = v->library_raw;
+    TRY(iso_plan_new(v->g, &(iso_plan_request){.outputs = nodes, .n_outputs = n, .loss = -1, .max_cells = BATCH},
+                     &e->sample, err));
     nodes[0] = v->given;
-    TRY(iso_plan_new(v->g, &(iso_plan_request){.outputs = nodes, .n_outputs = 1, .loss = -1, .max_cells = BATCH}, &e->given, err));
+    TRY(iso_plan_new(v->g, &(iso_plan_request){.outputs = nodes, .n_outputs = 1, .loss = -1, .max_cells = BATCH},
+                     &e->given, err));
     TRY(iso_batcher_new(c, BATCH, &e->batcher, err));
     ALLOC(e->z, BATCH * v->c.n_latent, sizeof *e->z);
     *out = e, e = NULL;
@@ -67,7 +71,8 @@ static void put_posterior(const iso_evaluator *e, const iso_plan *p, int64_t at,
     int64_t L = e->v->c.n_latent;
     const real *mu = iso_plan_value(p, e->v->mu), *raw = e->v->raw >= 0 ? iso_plan_value(p, e->v->raw) : NULL;
     for (int64_t i = 0; out->mu && i < n * L; i++) out->mu[at * L + i] = (float)mu[i];
-    for (int64_t i = 0; out->variance && i < n * L; i++) out->variance[at * L + i] = raw ? (float)iso_posterior_variance(raw[i]) : 0;
+    for (int64_t i = 0; out->variance && i < n * L; i++)
+        out->variance[at * L + i] = raw ? (float)iso_posterior_variance(raw[i]) : 0;
 }
 
 static double row_sum(const real *x, int64_t row, int64_t cols)
@@ -83,7 +88,8 @@ static void add_draw(const iso_evaluator *e, const iso_batch *b, int64_t at, int
     const real *kl = v->kl >= 0 ? iso_plan_value(e->sample, v->kl) : NULL;
     const real *library = v->library_kl >= 0 ? iso_plan_value(e->sample, v->library_kl) : NULL;
     for (int64_t r = 0; r < b->n; r++) {
-        double cost = row_sum(kl, r, v->c.n_latent) + (library ? (double)library[r] : 0), loss = (double)b->cell_loss[r];
+        double cost = row_sum(kl, r, v->c.n_latent) + (library ? (double)library[r] : 0),
+               loss = (double)b->cell_loss[r];
         if (out->reconstruction) out->reconstruction[at + r] -= loss / draws;
         if (out->elbo) out->elbo[at + r] -= (loss + cost) / draws;
         if (out->kl) out->kl[at + r] += cost / draws;
@@ -108,7 +114,8 @@ static double log_importance_weight(const iso_evaluator *e, const iso_batch *b, 
     for (int64_t i = r * L; i < (r + 1) * L; i++) sum += log_prior_over_posterior(z[i], 0, 1, mu[i], raw[i]);
     if (v->library_kl < 0) return sum;
     int64_t row = v->c.n_categorical && v->c.n_categories[0] > 1 ? b->codes[0][r] : 0;
-    return sum + log_prior_over_posterior(iso_plan_value(p, v->library)[r], (double)iso_plan_value(p, v->library_prior_mean)[row],
+    return sum + log_prior_over_posterior(iso_plan_value(p, v->library)[r],
+                                          (double)iso_plan_value(p, v->library_prior_mean)[row],
                                           (double)iso_plan_value(p, v->library_prior_variance)[row],
                                           iso_plan_value(p, v->library_mu)[r], iso_plan_value(p, v->library_raw)[r]);
 }
@@ -138,9 +145,11 @@ static iso_status evaluate_batch(iso_evaluator *e, int64_t at, int64_t n, int dr
         iso_plan_run(e->sample, e->env, e->k, b, &s);
         if (d == 0) put_posterior(e, e->sample, at, n, out);
         if (d < draws) add_draw(e, b, at, draws, out);
-        for (int64_t r = 0; weights && d < samples && r < n; r++) e->log_weight[r * samples + d] = log_importance_weight(e, b, r);
+        for (int64_t r = 0; weights && d < samples && r < n; r++)
+            e->log_weight[r * samples + d] = log_importance_weight(e, b, r);
     }
-    for (int64_t r = 0; out->log_p && r < n; r++) out->log_p[at + r] = weights ? log_mean_exp(e->log_weight + r * samples, samples) : (double)NAN;
+    for (int64_t r = 0; out->log_p && r < n; r++)
+        out->log_p[at + r] = weights ? log_mean_exp(e->log_weight + r * samples, samples) : (double)NAN;
 done:
     return st;
 }
@@ -174,7 +183,8 @@ done:
     return st;
 }
 
-iso_status iso_evaluate_given(iso_evaluator *e, const int64_t *index, int64_t n, const float *z, double *loss, iso_error *err)
+iso_status iso_evaluate_given(iso_evaluator *e, const int64_t *index, int64_t n, const float *z, double *loss,
+                              iso_error *err)
 {
     iso_status st = ISO_OK;
     int64_t L = e->v->c.n_latent;

@@ -22,18 +22,25 @@ void iso_optimizer_clear(iso_optimizer *o)
     *o = (iso_optimizer){0};
 }
 
-typedef struct step { iso_optimizer *o; const iso_kernels *k; const iso_adam *a; double rate, scale, bias1, bias2; } step;
+typedef struct step {
+    iso_optimizer *o;
+    const iso_kernels *k;
+    const iso_adam *a;
+    double rate, scale, bias1, bias2;
+} step;
 
 static void step_chunk(void *arg, int64_t chunk)
 {
     const step *s = arg;
     iso_graph *g = s->o->g;
     int64_t from = chunk * CHUNK, n = g->param_size - from < CHUNK ? g->param_size - from : CHUNK;
-    s->k->adam(g->param + from, g->grad + from, s->o->m + from, s->o->v + from, n, (real)s->scale, (real)s->rate, (real)s->a->beta1,
-               (real)s->a->beta2, (real)s->a->epsilon, (real)s->a->weight_decay, (real)s->bias1, (real)s->bias2);
+    s->k->adam(g->param + from, g->grad + from, s->o->m + from, s->o->v + from, n, (real)s->scale, (real)s->rate,
+               (real)s->a->beta1, (real)s->a->beta2, (real)s->a->epsilon, (real)s->a->weight_decay, (real)s->bias1,
+               (real)s->bias2);
 }
 
-void iso_optimizer_step(iso_optimizer *o, iso_env *env, const iso_kernels *k, const iso_adam *a, double rate, double scale)
+void iso_optimizer_step(iso_optimizer *o, iso_env *env, const iso_kernels *k, const iso_adam *a, double rate,
+                        double scale)
 {
     o->t++;
     step s = {o, k, a, rate, scale, 1 - pow(a->beta1, (double)o->t), 1 - pow(a->beta2, (double)o->t)};

@@ -1,10 +1,11 @@
-/* schedule.c: KL weight and learning rate as functions of the step; both end where they should however many steps there are. */
+/* schedule.c: KL weight and learning rate as functions of the step; both end where they should however many steps
+ * there are. */
 #include "train.h"
 
 #include <math.h>
 
-/* Ramp over the first kl_warmup of the steps; or kl_cycles equal cycles, each rising over its first half (Fu et al. 2019,
- * arXiv:1903.10145). The last step always has the full weight. */
+/* Ramp over the first kl_warmup of the steps; or kl_cycles equal cycles, each rising over its first half (Fu et al.
+ * 2019, arXiv:1903.10145). The last step always has the full weight. */
 double iso_kl_weight_at(const iso_train_options *o, int64_t t, int64_t total)
 {
     double done = total > 1 ? (double)t / (double)(total - 1) : 1, ramp = o->kl_warmup;

@@ -17,7 +17,7 @@ typedef struct iso_train_options {
     double gradient_clip;         /* norm of the mean gradient; 0 = off */
     double kl_weight;             /* beta, the target */
     double kl_warmup;             /* fraction of the planned steps over which the weight rises from 0 to its target */
-    int kl_cycles;                /* > 0: that many cycles, the weight rising in the first half of each (Fu et al. 2019) */
+    int kl_cycles; /* > 0: that many cycles, the weight rising in the first half of each (Fu et al. 2019) */
     double free_bits;             /* nats in total; 0 = off */
     int free_bits_groups;
     bool early_stopping;
@@ -46,9 +46,10 @@ typedef struct iso_history {
 double iso_kl_weight_at(const iso_train_options *o, int64_t t, int64_t total);
 double iso_learning_rate_at(const iso_train_options *o, int64_t t, int64_t total);
 
-/* Trains v on the cells train[0..n_train-1]; validation may be empty. each_epoch (may be NULL) sees every epoch as it ends.
- * names (may be NULL): cell and gene names for messages. ISO_ENUMERIC if it diverges ten times in a row. An interrupt after
- * the first epoch ends training with what the last whole epoch reached (history.interrupted); before, ISO_EINTERRUPT. */
+/* Trains v on the cells train[0..n_train-1]; validation may be empty. each_epoch (may be NULL) sees every epoch as it
+ * ends. names (may be NULL): cell and gene names for messages. ISO_ENUMERIC if it diverges ten times in a row. An
+ * interrupt after the first epoch ends training with what the last whole epoch reached (history.interrupted); before,
+ * ISO_EINTERRUPT. */
 typedef void iso_epoch_fn(void *arg, const iso_epoch *e);
 typedef struct iso_train_names { char *const *cells, *const *genes; } iso_train_names;
 iso_status iso_train(iso_env *env, iso_vae *v, const iso_cells *c, const int64_t *train, int64_t n_train,
@@ -75,12 +76,13 @@ typedef struct iso_cell_scores {
 iso_status iso_evaluate(iso_evaluator *e, const int64_t *index, int64_t n, int draws, int samples, uint64_t seed,
                         const iso_cell_scores *out, iso_error *err);
 /* -log p(x_i | z_i) of cells index[i] for z given [n, L]; loss [n]. */
-iso_status iso_evaluate_given(iso_evaluator *e, const int64_t *index, int64_t n, const float *z, double *loss, iso_error *err);
+iso_status iso_evaluate_given(iso_evaluator *e, const int64_t *index, int64_t n, const float *z, double *loss,
+                              iso_error *err);
 
 /* Decoding z [n, L] with covariate categories codes[k] (per covariate slot; NULL = average over all categories of every
  * covariate with equal weight): expression [n, G]; dropout logits [n, G] and log dispersion [n, G] may be NULL. */
-iso_status iso_decode(iso_env *env, iso_vae *v, const float *z, int64_t n, const int32_t *const *codes, float *expression,
-                      float *dropout, float *log_dispersion, iso_error *err);
+iso_status iso_decode(iso_env *env, iso_vae *v, const float *z, int64_t n, const int32_t *const *codes,
+                      float *expression, float *dropout, float *log_dispersion, iso_error *err);
 
 /* ----------------------------------------------------------------------------------- diagnosis */
 
@@ -91,7 +93,7 @@ typedef struct iso_diagnosis {
     double *kl_per_dim, *var_mu;          /* [L] */
     double kl, mutual_information, kl_aggregate;          /* their sum is kl (Hoffman & Johnson 2016) */
     double mutual_information_cap;        /* log n: what n cells can show of it */
-    bool capped;                          /* it is near the cap: then it is a lower bound, and kl_aggregate an upper one */
+    bool capped; /* it is near the cap: then it is a lower bound, and kl_aggregate an upper one */
     double kl_aggregate_least;            /* lower bound of kl_aggregate, from the moments of q(z) */
     double nll, shuffle_loss;             /* -log p(x|z), and its rise when z is dealt to other cells */
     double train_elbo, held_out_elbo;

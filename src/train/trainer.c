@@ -1,7 +1,7 @@
 /* trainer.c: the training loop.
  *
- * An epoch visits the training cells in an order that depends on (seed, epoch) alone. Whatever a step does is undone if it
- * gives something that is not finite: parameters go back to the start of the epoch and the rate is halved. */
+ * An epoch visits the training cells in an order that depends on (seed, epoch) alone. Whatever a step does is undone
+ * if it gives something that is not finite: parameters go back to the start of the epoch and the rate is halved. */
 #include "optimizer.h"
 
 #include <math.h>
@@ -80,7 +80,7 @@ static iso_status trainer_open(trainer *t, iso_error *err)
     iso_status st = ISO_OK;
     t->batch = t->o->batch_size < t->n_train ? t->o->batch_size : t->n_train;
     int64_t rest = t->n_train % t->batch;
-    t->steps_per_epoch = t->n_train / t->batch + (rest >= MIN_BATCH);        /* a rest of 1 or 2 cells sits an epoch out */
+    t->steps_per_epoch = t->n_train / t->batch + (rest >= MIN_BATCH); /* a rest of 1 or 2 cells sits an epoch out */
     t->total_steps = t->steps_per_epoch * t->o->max_epochs;
     t->rate_factor = 1, t->best_elbo = -HUGE_VAL;
     t->k = iso_kernels_best();
@@ -89,7 +89,8 @@ static iso_status trainer_open(trainer *t, iso_error *err)
     ALLOC(t->elbo, t->n_validation, sizeof *t->elbo);
     ALLOC(t->reconstruction, t->n_validation, sizeof *t->reconstruction);
     int outputs[2] = {t->v->reconstruction, t->v->kl};
-    iso_plan_request want = {.outputs = outputs, .n_outputs = t->v->kl >= 0 ? 2 : 1, .loss = t->v->loss, .max_cells = t->batch};
+    iso_plan_request want = {
+        .outputs = outputs, .n_outputs = t->v->kl >= 0 ? 2 : 1, .loss = t->v->loss, .max_cells = t->batch};
     TRY(iso_plan_new(t->v->g, &want, &t->plan, err));
     TRY(iso_batcher_new(t->c, t->batch, &t->batcher, err));
     TRY(iso_evaluator_new(t->env, t->v, t->c, &t->evaluator, err));
@@ -114,8 +115,8 @@ static void trainer_close(trainer *t)
     snapshot_clear(&t->best);
 }
 
-/* Which cell, and which of its genes, made a step go wrong: the first cell whose loss is not finite, else the one with the
- * largest; its gene with the largest count. */
+/* Which cell, and which of its genes, made a step go wrong: the first cell whose loss is not finite, else the one with
+ * the largest; its gene with the largest count. */
 static void name_culprit(const trainer *t, const iso_batch *b, char *text, size_t size)
 {
     int64_t cell = 0, best = -1;
@@ -154,9 +155,12 @@ static iso_status one_step(trainer *t, uint32_t epoch, int64_t first, sums *s, b
         name_culprit(t, b, culprit, sizeof culprit);
         t->roll_backs++;
         FAIL_IF(t->roll_backs > MAX_ROLL_BACKS, ISO_ENUMERIC,
-                "training diverged at step %lld, first at %s, although the step was made %d times smaller; look at that cell, or lower --learning-rate",
+                "training diverged at step %lld, first at %s, although the step was made %d times smaller; look at "
+                "that cell, or lower --learning-rate",
                 (long long)t->step + 1, culprit, 1 << MAX_ROLL_BACKS);
-        iso_warn(t->env, "step %lld gave a value that is not finite at %s: back to the start of the epoch with half the learning rate",
+        iso_warn(t->env,
+                 "step %lld gave a value that is not finite at %s: back to the start of the epoch with half the "
+                 "learning rate",
                  (long long)t->step + 1, culprit);
         goto done;
     }
@@ -198,10 +202,17 @@ static iso_status one_epoch(trainer *t, int epoch, iso_epoch *e, iso_error *err)
         }
     } while (bad);
     double n = (double)s.cells;
-    *e = (iso_epoch){.epoch = epoch + 1, .train_elbo = (s.reconstruction - s.kl) / n, .train_reconstruction = s.reconstruction / n,
-                     .train_kl = s.kl / n, .gradient_norm = s.norm / n, .kl_weight = iso_kl_weight_at(t->o, t->step - 1, t->total_steps),
+    *e = (iso_epoch){.epoch = epoch + 1,
+                     .train_elbo = (s.reconstruction - s.kl) / n,
+                     .train_reconstruction = s.reconstruction / n,
+                     .train_kl = s.kl / n,
+                     .gradient_norm = s.norm / n,
+                     .kl_weight = iso_kl_weight_at(t->o, t->step - 1, t->total_steps),
                      .learning_rate = iso_learning_rate_at(t->o, t->step - 1, t->total_steps) * t->rate_factor,
-                     .validation_elbo = (double)NAN, .validation_reconstruction = (double)NAN, .validation_kl = (double)NAN, .seconds = iso_now_s() - start};
+                     .validation_elbo = (double)NAN,
+                     .validation_reconstruction = (double)NAN,
+                     .validation_kl = (double)NAN,
+                     .seconds = iso_now_s() - start};
 done:
     return st;
 }
@@ -251,7 +262,8 @@ iso_status iso_train(iso_env *env, iso_vae *v, const iso_cells *c, const int64_t
     trainer t = {.env = env, .v = v, .c = c, .o = o, .names = names, .train = train, .n_train = n_train,
                  .validation = validation, .n_validation = n_validation};
     *h = (iso_history){0};
-    FAIL_IF(n_train < MIN_BATCH, ISO_EDATA, "only %lld cells to train on; at least %d are needed", (long long)n_train, MIN_BATCH);
+    FAIL_IF(n_train < MIN_BATCH, ISO_EDATA, "only %lld cells to train on; at least %d are needed", (long long)n_train,
+            MIN_BATCH);
     TRY(trainer_open(&t, err));
     ALLOC(h->epochs, o->max_epochs, sizeof *h->epochs);
     iso_progress(env, 0, "training");

@@ -1,7 +1,8 @@
 /* dense.c: the plain dense product: reference of kernel/gemm.c, and what runs in double and without oneDNN. */
 #include "isa.h"
 
-/* Strips of C's rows stay in cache while B streams by; the inner loop is contiguous in C and, if B is not transposed, in B. */
+/* Strips of C's rows stay in cache while B streams by; the inner loop is contiguous in C and, if B is not transposed,
+ * in B. */
 static void product_b(bool ta, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda, const real *B,
                       int64_t ldb, real *C, int64_t ldc)
 {
@@ -27,12 +28,13 @@ static void product_bt(bool ta, int64_t M, int64_t N, int64_t K, real alpha, con
             for (; k + 8 <= K; k += 8)
                 for (int j = 0; j < 8; j++) lane[j] += (ta ? A[(k + j) * lda + m] : A[m * lda + k + j]) * b[k + j];
             for (; k < K; k++) lane[0] += (ta ? A[k * lda + m] : A[m * lda + k]) * b[k];
-            C[m * ldc + n] += alpha * (((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7])));
+            C[m * ldc + n] += alpha * (((lane[0] + lane[1]) + (lane[2] + lane[3])) +
+                                       ((lane[4] + lane[5]) + (lane[6] + lane[7])));
         }
 }
 
-void KERNEL(gemm)(bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda, const real *B,
-                  int64_t ldb, real beta, real *C, int64_t ldc)
+void KERNEL(gemm)(bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda,
+                  const real *B, int64_t ldb, real beta, real *C, int64_t ldc)
 {
     for (int64_t m = 0; m < M; m++)
         for (int64_t n = 0; n < N; n++) C[m * ldc + n] = beta == 0 ? 0 : beta * C[m * ldc + n];

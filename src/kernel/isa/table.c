@@ -7,8 +7,8 @@
 static bool supported(void)
 {
 #if defined(ISO_ISA_avx512)
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl");
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
 #elif defined(ISO_ISA_avx2)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #else
