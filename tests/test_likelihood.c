@@ -97,7 +97,7 @@ static double cell_reference(const cells *c, int64_t b, double *d_mean, double *
     const double step = 1e-4;
     const real *h = c->mean + b * c->G, *pi = c->dropout + b * c->G,
                *t = c->dispersion + (c->D > 1 ? c->which[b] : 0) * c->G;
-    double loss = 0, sum = 0, norm = 0, top = -INFINITY, l = (double)c->log_library[b];
+    double loss = 0, sum = 0, norm = 0, top = -HUGE_VAL, l = (double)c->log_library[b];
     double *x = memory(c->G, sizeof *x);
     for (int64_t j = c->indptr[b]; j < c->indptr[b + 1]; j++) x[c->indices[j]] = (double)c->values[j];
     for (int64_t g = 0; g < c->G; g++) top = fmax(top, (double)h[g]);
@@ -248,7 +248,7 @@ static void extremes_stay_finite(void **state)
 {
     (void)state;
     static const double logits[] = {-1e4, -90, -88, -87, -50, 0, 50, 88, 1e4}, x[] = {0, 1, 2, 8, 9, 0.5, 1e-3, 2e6};
-    static const double libraries[] = {-INFINITY, -30, 0, 14.5, 60}, dispersions[] = {-1e4, -20, -7, 0, 7, 20, 1e4};
+    static const double libraries[] = {-HUGE_VAL, -30, 0, 14.5, 60}, dispersions[] = {-1e4, -20, -7, 0, 7, 20, 1e4};
     enum { H = 9, X = 8, L = 5, T = 7 };
     for (int k = 0; iso_kernel_table[k]; k++)
         for (int i = 0; iso_kernel_table[k]->supported() && iso_likelihoods[i]; i++)
