@@ -46,7 +46,7 @@ static iso_status start(const float *x, int64_t n, int64_t d, uint64_t seed, flo
     iso_status st = ISO_OK;
     double *mean = NULL, *covariance = NULL, *vectors = NULL, *values = NULL;
     float most = 0;
-    ALLOC(mean, d, sizeof *mean);
+    ALLOC(mean, 4 * d, sizeof *mean);
     ALLOC(covariance, d * d, sizeof *covariance);
     ALLOC(vectors, d * d, sizeof *vectors);
     ALLOC(values, d, sizeof *values);
@@ -58,7 +58,7 @@ static iso_status start(const float *x, int64_t n, int64_t d, uint64_t seed, flo
                 covariance[a * d + b] += ((double)x[i * d + a] - mean[a]) * ((double)x[i * d + b] - mean[b]) / (double)n;
     for (int64_t a = 0; a < d; a++)
         for (int64_t b = 0; b < a; b++) covariance[b * d + a] = covariance[a * d + b];
-    eigen_symmetric(covariance, d, values, vectors);
+    eigen_symmetric(covariance, d, d, values, vectors, mean + d);
     for (int64_t i = 0; i < n; i++)
         for (int c = 0; c < 2; c++) {
             double sum = 0;
