@@ -17,7 +17,7 @@
 #include <string.h>
 
 enum { W = KRYLOV_WIDTH, RANGE = 512, PROBE = 4 * W };
-static const double TOLERANCE = 1e-8;       /* of the residual, relative to the eigenvalue */
+static const double TOLERANCE = 1e-7;       /* of the residual, relative to the eigenvalue */
 static const double VANISHED = 1e-13;       /* of a new direction, relative to the largest entry of T */
 
 typedef struct space {
@@ -242,7 +242,7 @@ static iso_status grow(space *a, int k, iso_error *err)
         FAIL_IF(iso_env_interrupted(a->env), ISO_EINTERRUPT, "interrupted while computing principal components");
         TRY(add_block(a, err));
         multiply(a, r, r);
-        if (a->m >= k && a->m >= a->checked + PROBE && a->m >= a->checked + a->checked / 5) TRY(check(a, k, r, &found, err));
+        if (a->m >= k && a->m >= a->checked + PROBE && a->m >= a->checked + a->checked / 10) TRY(check(a, k, r, &found, err));
     }
 done:
     return st;

@@ -1,7 +1,7 @@
 /* pca.c: principal components of sparse data, never made dense.
  *
- * The eigenvectors of S = (X - 1 m')'(X - 1 m') / (n - 1) by krylov.c, where X [cells, genes] holds x, or log1p(x / total * 1e4),
- * and m its column means. S q takes one pass over the cells: y = x_i q - m'q, then x_i' y is added to the result, while
+ * The eigenvectors of S = (X - 1 m')'(X - 1 m') / (n - 1) by krylov.c, where X [cells, genes] holds x,
+ * or log1p(x / total * 1e4), and m its column means. S q takes one pass over the cells: y = x_i q - m'q, then x_i' y is added to the result, while
  * the cell is in the cache. What is left over is the noise of probabilistic PCA (Tipping & Bishop 1999,
  * doi:10.1111/1467-9868.00196, eq. 8), over as many dimensions as the centred data can have. */
 #include "krylov.h"
@@ -10,12 +10,11 @@
 #include <math.h>
 #include <string.h>
 
-enum { W = KRYLOV_WIDTH, MAX_CHUNKS = 32, CHUNK_VALUES = 1 << 15, GENE_RANGE = 512, CELL_RANGE = 64, COMPONENTS = 64 };
+enum { W = KRYLOV_WIDTH, MAX_CHUNKS = 32, CHUNK_VALUES = 1 << 15, GENE_RANGE = 512, CELL_RANGE = 64, LANES = 8 };
 static const double SCALE = 1e4;
 
 typedef struct cells {
     const iso_csr *x;
-    bool log1p;
     float *values;                /* [nnz] transformed */
     int64_t n_chunks;
     int64_t *begin;               /* [n_chunks + 1] first cell of each chunk, of about as many values */
@@ -27,34 +26,45 @@ typedef struct cells {
     double *out;                  /* [genes, W] */
 } cells;
 
-/* What a value of a cell counts for; total > 0 unless all values are 0. */
-static double scaled(double value, double total, bool log1p_data)
+/* ------------------------------------------------------------------------------------- transformed values */
+
+typedef struct transformed { const iso_csr *x; float *values; } transformed;
+
+static void transform_range(void *arg, int64_t range)
 {
-    return log1p_data ? log1p(value / total * SCALE) : value;
+    const transformed *t = arg;
+    const iso_csr *x = t->x;
+    int64_t end = (range + 1) * CELL_RANGE < x->n_rows ? (range + 1) * CELL_RANGE : x->n_rows;
+    for (int64_t i = range * CELL_RANGE; i < end; i++) {
+        double total = 0;
+        for (int64_t e = x->indptr[i]; e < x->indptr[i + 1]; e++) total += (double)x->values[e];
+        for (int64_t e = x->indptr[i]; e < x->indptr[i + 1]; e++)
+            t->values[e] = (float)log1p((double)x->values[e] / total * SCALE);
+    }
 }
 
-static double row_total(const iso_csr *x, int64_t i)
+/* values [nnz], to be freed. */
+static iso_status transform_values(iso_env *env, const iso_csr *x, bool log1p_data, float **values, iso_error *err)
 {
-    double total = 0;
-    for (int64_t e = x->indptr[i]; e < x->indptr[i + 1]; e++) total += (double)x->values[e];
-    return total;
+    iso_status st = ISO_OK;
+    ALLOC(*values, x->nnz, sizeof **values);
+    transformed t = {x, *values};
+    if (log1p_data) iso_parallel(env, (x->n_rows + CELL_RANGE - 1) / CELL_RANGE, transform_range, &t);
+    else memcpy(*values, x->values, (size_t)x->nnz * sizeof **values);
+done:
+    return st;
 }
 
 /* ------------------------------------------------------------------------------------- mean and variance */
 
-/* Transformed values of a chunk, and its sums by gene in column 0 of `partial`. */
+/* Sums by gene in column 0 of `partial`. */
 static void sum_chunk(void *arg, int64_t chunk)
 {
     cells *s = arg;
     const iso_csr *x = s->x;
     double *sum = s->partial + chunk * x->n_cols * W;
-    for (int64_t i = s->begin[chunk]; i < s->begin[chunk + 1]; i++) {
-        double total = row_total(x, i);
-        for (int64_t e = x->indptr[i]; e < x->indptr[i + 1]; e++) {
-            s->values[e] = (float)scaled((double)x->values[e], total, s->log1p);
-            sum[x->indices[e] * W] += (double)s->values[e];
-        }
-    }
+    for (int64_t e = x->indptr[s->begin[chunk]]; e < x->indptr[s->begin[chunk + 1]]; e++)
+        sum[x->indices[e] * W] += (double)s->values[e];
 }
 
 /* Squared distances from the mean in column 1 of `partial`, how many values in column 2. */
@@ -88,13 +98,14 @@ static void cut_chunks(cells *s)
     s->begin[s->n_chunks] = x->n_rows;
 }
 
-static iso_status open_cells(iso_env *env, const iso_csr *x, bool log1p_data, cells *s, double *total_variance, iso_error *err)
+static iso_status open_cells(iso_env *env, const iso_csr *x, bool log1p_data, cells *s, double *total_variance,
+                             iso_error *err)
 {
     iso_status st = ISO_OK;
     int64_t G = x->n_cols, n = x->n_rows;
-    *s = (cells){.x = x, .log1p = log1p_data, .n_chunks = x->nnz / CHUNK_VALUES + 1};
+    *s = (cells){.x = x, .n_chunks = x->nnz / CHUNK_VALUES + 1};
     if (s->n_chunks > MAX_CHUNKS) s->n_chunks = MAX_CHUNKS;
-    ALLOC(s->values, x->nnz, sizeof *s->values);
+    TRY(transform_values(env, x, log1p_data, &s->values, err));
     ALLOC(s->begin, s->n_chunks + 1, sizeof *s->begin);
     ALLOC(s->mean, G, sizeof *s->mean);
     ALLOC(s->partial, s->n_chunks * G, W * sizeof *s->partial);
@@ -130,16 +141,23 @@ static void product_chunk(void *arg, int64_t chunk)
     cells *s = arg;
     const int64_t *indptr = s->x->indptr;
     const int32_t *indices = s->x->indices;
+    const float *values = s->values;
+    const double *q = s->q;
     double *sum = s->partial + chunk * s->x->n_cols * W, sum_y[W] = {0};
     memset(sum, 0, (size_t)(s->x->n_cols * W) * sizeof *sum);
     for (int64_t i = s->begin[chunk]; i < s->begin[chunk + 1]; i++) {
         double y[W];
         for (int k = 0; k < W; k++) y[k] = -s->shift[k];
-        for (int64_t e = indptr[i]; e < indptr[i + 1]; e++)
-            for (int k = 0; k < W; k++) y[k] += (double)s->values[e] * s->q[indices[e] * W + k];
+        for (int64_t e = indptr[i]; e < indptr[i + 1]; e++) {
+            const double v = (double)values[e], *from = q + (int64_t)indices[e] * W;
+            for (int k = 0; k < W; k++) y[k] += v * from[k];
+        }
         for (int k = 0; k < W; k++) sum_y[k] += y[k];
-        for (int64_t e = indptr[i]; e < indptr[i + 1]; e++)
-            for (int k = 0; k < W; k++) sum[indices[e] * W + k] += (double)s->values[e] * y[k];
+        for (int64_t e = indptr[i]; e < indptr[i + 1]; e++) {
+            const double v = (double)values[e];
+            double *to = sum + (int64_t)indices[e] * W;
+            for (int k = 0; k < W; k++) to[k] += v * y[k];
+        }
     }
     memcpy(s->partial_y + chunk * W, sum_y, sizeof sum_y);
 }
@@ -212,56 +230,52 @@ done:
 /* -------------------------------------------------------------------------------------------- transform */
 
 typedef struct projection {
-    const iso_pca_model *p;
     const iso_csr *x;
-    const float *loadings;        /* [genes, k] */
-    const double *shift;          /* [k] of the means */
+    const float *values;          /* [nnz] transformed */
+    const float *loadings;        /* [genes, stride] */
+    const double *shift;          /* [stride] components of the mean */
     float *scores;                /* [cells, k] */
+    int64_t k, stride;            /* k, and k rounded up to a multiple of LANES */
 } projection;
-
-/* Components from..from+width-1 of cell i. */
-static void project_cell(const projection *a, int64_t i, double total, int64_t from, int64_t width)
-{
-    const iso_csr *x = a->x;
-    double sum[COMPONENTS];
-    for (int64_t c = 0; c < width; c++) sum[c] = -a->shift[from + c];
-    for (int64_t e = x->indptr[i]; e < x->indptr[i + 1]; e++) {
-        double v = scaled((double)x->values[e], total, a->p->log1p);
-        const float *loading = a->loadings + (int64_t)x->indices[e] * a->p->k + from;
-        for (int64_t c = 0; c < width; c++) sum[c] += v * (double)loading[c];
-    }
-    for (int64_t c = 0; c < width; c++) a->scores[i * a->p->k + from + c] = (float)sum[c];
-}
 
 static void project_range(void *arg, int64_t range)
 {
     const projection *a = arg;
-    int64_t n = a->x->n_rows, end = (range + 1) * CELL_RANGE < n ? (range + 1) * CELL_RANGE : n, k = a->p->k;
-    for (int64_t i = range * CELL_RANGE; i < end; i++) {
-        double total = row_total(a->x, i);
-        for (int64_t from = 0; from < k; from += COMPONENTS)
-            project_cell(a, i, total, from, k - from < COMPONENTS ? k - from : COMPONENTS);
-    }
+    const iso_csr *x = a->x;
+    int64_t end = (range + 1) * CELL_RANGE < x->n_rows ? (range + 1) * CELL_RANGE : x->n_rows;
+    for (int64_t i = range * CELL_RANGE; i < end; i++)
+        for (int64_t from = 0; from < a->k; from += LANES) {
+            double sum[LANES];
+            for (int c = 0; c < LANES; c++) sum[c] = -a->shift[from + c];
+            for (int64_t e = x->indptr[i]; e < x->indptr[i + 1]; e++) {
+                const float *loading = a->loadings + x->indices[e] * a->stride + from;
+                const double v = (double)a->values[e];
+                for (int c = 0; c < LANES; c++) sum[c] += v * (double)loading[c];
+            }
+            for (int c = 0; c < LANES && from + c < a->k; c++) a->scores[i * a->k + from + c] = (float)sum[c];
+        }
 }
 
 iso_status iso_pca_transform(iso_env *env, const iso_pca_model *p, const iso_csr *x, float *scores, iso_error *err)
 {
     iso_status st = ISO_OK;
-    int64_t G = p->n_genes;
-    float *loadings = NULL;
+    int64_t G = p->n_genes, stride = (p->k + LANES - 1) / LANES * LANES;
+    float *values = NULL, *loadings = NULL;
     double *shift = NULL;
     FAIL_IF(x->n_cols != G, ISO_EUSAGE, "principal components of %lld genes cannot be taken of data with %lld",
             (long long)G, (long long)x->n_cols);
-    ALLOC(loadings, p->k * G, sizeof *loadings);
-    ALLOC(shift, p->k, sizeof *shift);
-    for (int64_t g = 0; g < G; g++)
-        for (int64_t c = 0; c < p->k; c++) {
-            loadings[g * p->k + c] = p->loadings[c * G + g];
+    TRY(transform_values(env, x, p->log1p, &values, err));
+    ALLOC(loadings, stride * G, sizeof *loadings);
+    ALLOC(shift, stride, sizeof *shift);
+    for (int64_t c = 0; c < p->k; c++)
+        for (int64_t g = 0; g < G; g++) {
+            loadings[g * stride + c] = p->loadings[c * G + g];
             shift[c] += (double)p->mean[g] * (double)p->loadings[c * G + g];
         }
-    projection a = {p, x, loadings, shift, scores};
+    projection a = {x, values, loadings, shift, scores, p->k, stride};
     iso_parallel(env, (x->n_rows + CELL_RANGE - 1) / CELL_RANGE, project_range, &a);
 done:
+    iso_free(values);
     iso_free(loadings);
     iso_free(shift);
     return st;
