@@ -1,9 +1,9 @@
 /* krylov.c: block Lanczos with full reorthogonalisation (Golub & Van Loan, Matrix Computations, 4th ed., 10.3.6).
  *
- * The space grows by blocks Q_0, Q_1, ...: W = S Q_j less its part within the space, W = Q_{j+1} R. In that basis S is
- * a small block-tridiagonal T (diagonal blocks Q_j' S Q_j, the R below them); its eigenvectors u give those of S as Q u,
- * and |R (last part of u)| is the length of S v - value v, exactly. It ends when that is small for the first k.
- * Where W vanishes the space is invariant; a random block then looks for what it may have missed.
+ * The space grows by blocks Q_0, Q_1, ... of W columns: S Q_j less its part within the space is Q_{j+1} R. In that
+ * basis S is a small block-tridiagonal T (diagonal blocks Q_j' S Q_j, the R below them). An eigenvector u of T gives
+ * v = Q u, and |S v - value v| is |R (last part of u)|: the growth ends when that is small for the first k.
+ * Where a direction vanishes the space is invariant; a random one then looks for what it may have missed.
  *
  * Against subspace iteration with the same products, the polynomial in S is of the whole degree: a spectrum that falls
  * as slowly as that of noise needs some hundred products, not thousands. */
@@ -156,30 +156,28 @@ done:
     return st;
 }
 
-static void put(space *a, int64_t row, int64_t column, const double *s, int64_t rows, int64_t columns)
+/* T's block `row`, `column` and its mirror image = s [W, W]; what does not fit is left out. */
+static void put(space *a, int64_t row, int64_t column, const double *s)
 {
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < columns; j++) {
-            double *upper = a->t + (row + i) * a->limit + column + j, *lower = a->t + (column + j) * a->limit + row + i;
-            *upper = *lower = s[i * W + j];
-        }
+    for (int64_t i = row * W; i < row * W + W && i < a->m; i++)
+        for (int64_t j = column * W; j < column * W + W && j < a->m; j++)
+            a->t[i * a->limit + j] = a->t[j * a->limit + i] = s[i % W * W + j % W];
 }
 
-/* Multiplies the newest block; `next` becomes the block after it and r its coupling. below: coupling of the newest. */
-static void multiply(space *a, const double *below, double *r)
+/* Multiplies the newest block; `next` becomes the block after it and r its coupling to the newest. */
+static void multiply(space *a, double *r)
 {
-    int64_t newest = n_blocks(a) - 1, width = a->width;
-    double diagonal[W * W], above[W * W], largest = 0;
+    int64_t newest = n_blocks(a) - 1;
+    double part[W * W], largest = 0;
     a->s->product(a->s->arg, a->env, a->q[newest], a->next);
-    inner(a->q[newest], a->next, a->n, diagonal);
-    put(a, newest * W, newest * W, diagonal, width, width);
-    subtract(a->q[newest], diagonal, a->n, a->next);
-    for (int i = 0; i < W * W; i++) above[i] = below[i % W * W + i / W];
-    if (newest > 0) subtract(a->q[newest - 1], above, a->n, a->next);
+    for (int64_t j = newest; j >= 0 && j >= newest - 1; j--) {      /* the others' parts are zero but for rounding */
+        inner(a->q[j], a->next, a->n, part);
+        put(a, j, newest, part);
+        subtract(a->q[j], part, a->n, a->next);
+    }
     for (int64_t i = 0; i < a->m; i++) largest = fmax(largest, a->t[i * a->limit + i]);
     a->width = a->n - a->m < W ? a->n - a->m : W;
     next_block(a, VANISHED * largest, r);
-    if (a->m + a->width <= a->limit) put(a, a->m, newest * W, r, a->width, width);
 }
 
 /* Eigenvalues [m] of T and the last `rows` components of its eigenvectors [m, rows]. */
@@ -236,13 +234,13 @@ static iso_status grow(space *a, int k, iso_error *err)
     a->width = a->n < W ? a->n : W;
     for (int c = 0; c < a->width; c++) random_column(a, c);
     next_block(a, 0, r);
-    memset(r, 0, sizeof r);
     a->vanished = false;
     for (bool found = false; !found && a->m + a->width <= a->limit && a->width > 0;) {
         FAIL_IF(iso_env_interrupted(a->env), ISO_EINTERRUPT, "interrupted while computing principal components");
         TRY(add_block(a, err));
-        multiply(a, r, r);
-        if (a->m >= k && a->m >= a->checked + PROBE && a->m >= a->checked + a->checked / 10) TRY(check(a, k, r, &found, err));
+        multiply(a, r);
+        int64_t due = a->checked + (a->checked / 10 > PROBE ? a->checked / 10 : PROBE);
+        if (a->m >= k && a->m >= due && a->width == W) TRY(check(a, k, r, &found, err));
     }
 done:
     return st;

@@ -6,8 +6,8 @@
 
 enum { KRYLOV_WIDTH = 4 };           /* vectors that are multiplied at a time */
 
-/* out = S q for KRYLOV_WIDTH vectors side by side: q, out [n, KRYLOV_WIDTH]. S is positive semidefinite; the sums must not
- * depend on the number of threads. */
+/* out = S q for KRYLOV_WIDTH vectors side by side: q, out [n, KRYLOV_WIDTH]. S is positive semidefinite; the sums must
+ * not depend on the number of threads. */
 typedef void krylov_product_fn(void *arg, iso_env *env, const double *q, double *out);
 
 typedef struct krylov_operator {

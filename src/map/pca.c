@@ -1,9 +1,9 @@
 /* pca.c: principal components of sparse data, never made dense.
  *
  * The eigenvectors of S = (X - 1 m')'(X - 1 m') / (n - 1) by krylov.c, where X [cells, genes] holds x,
- * or log1p(x / total * 1e4), and m its column means. S q takes one pass over the cells: y = x_i q - m'q, then x_i' y is added to the result, while
- * the cell is in the cache. What is left over is the noise of probabilistic PCA (Tipping & Bishop 1999,
- * doi:10.1111/1467-9868.00196, eq. 8), over as many dimensions as the centred data can have. */
+ * or log1p(x / total * 1e4), and m its column means. S q takes one pass over the cells: y = x_i q - m'q, then x_i' y is
+ * added to the result, while the cell is in the cache. What is left over is the noise of probabilistic PCA (Tipping &
+ * Bishop 1999, doi:10.1111/1467-9868.00196, eq. 8), over as many dimensions as the centred data can have. */
 #include "krylov.h"
 #include "map.h"
 
@@ -191,10 +191,12 @@ static void product(void *arg, iso_env *env, const double *q, double *out)
 /* Component c of vectors [genes, k], its largest entry made positive. */
 static void take_loading(const double *vectors, int64_t G, int k, int c, float *loading)
 {
-    double most = 0;
-    for (int64_t g = 0; g < G; g++)
-        if (fabs(vectors[g * k + c]) > fabs(most)) most = vectors[g * k + c];
-    for (int64_t g = 0; g < G; g++) loading[g] = (float)copysign(1, most) * (float)vectors[g * k + c];
+    float most = 0;
+    for (int64_t g = 0; g < G; g++) {
+        loading[g] = (float)vectors[g * k + c];
+        if (fabsf(loading[g]) > fabsf(most)) most = loading[g];
+    }
+    for (int64_t g = 0; g < G; g++) loading[g] *= copysignf(1, most);
 }
 
 iso_status iso_pca_fit(iso_env *env, const iso_csr *x, bool log1p_data, int k, uint64_t seed, iso_pca_model *out,

@@ -1,4 +1,5 @@
-/* umap.c: two-dimensional layout of the neighbour graph (McInnes, Healy & Melville 2018, arXiv:1802.03426, section 3.2).
+/* umap.c: two-dimensional layout of the neighbour graph (McInnes, Healy & Melville 2018, arXiv:1802.03426,
+ * section 3.2).
  *
  * Edges attract as often as their weight says, random pairs repel; the likeness of two points at distance d is
  * 1 / (1 + a d^2b), a and b fitted to min_dist.
@@ -30,7 +31,8 @@ static void fit_curve(double min_dist, double *a_out, double *b_out)
     for (int step = 0; step < FIT_STEPS; step++) {
         double pp = 0, pb = 0, bb = 0, rp = 0, rb = 0, sum = 0;
         for (int i = 1; i < FIT_POINTS; i++) {
-            double d = 3.0 * i / (FIT_POINTS - 1), t = exp(p) * pow(d, 2 * b), y = 1 / (1 + t), e = y - wanted(d, min_dist);
+            double d = 3.0 * i / (FIT_POINTS - 1), t = exp(p) * pow(d, 2 * b), y = 1 / (1 + t);
+            double e = y - wanted(d, min_dist);
             double dp = -y * y * t, db = dp * 2 * log(d);
             sum += e * e, pp += dp * dp, pb += dp * db, bb += db * db, rp += dp * e, rb += db * e;
         }
@@ -144,8 +146,9 @@ static void move_range(void *arg, int64_t range)
     const layout *l = arg;
     const iso_csr *g = l->graph;
     int64_t n = g->n_rows, end = (range + 1) * RANGE < n ? (range + 1) * RANGE : n;
+    const iso_rng_key key = {l->seed, ISO_STREAM_MAP, (uint32_t)(DRAWS_EPOCH + l->epoch)};
     for (int64_t i = range * RANGE; i < end; i++) {
-        iso_rng r = iso_rng_start((iso_rng_key){l->seed, ISO_STREAM_MAP, (uint32_t)(DRAWS_EPOCH + l->epoch)}, (uint64_t)i);
+        iso_rng r = iso_rng_start(key, (uint64_t)i);
         point p = l->from[i];
         for (int64_t e = g->indptr[i]; e < g->indptr[i + 1]; e++) {
             if (!is_due(l, g->values[e])) continue;
