@@ -235,13 +235,16 @@ static iso_status grow(space *a, int k, iso_error *err)
     for (int c = 0; c < a->width; c++) random_column(a, c);
     next_block(a, 0, r);
     a->vanished = false;
-    for (bool found = false; !found && a->m + a->width <= a->limit && a->width > 0;) {
+    bool found = false;
+    while (!found && a->m + a->width <= a->limit && a->width > 0) {
         FAIL_IF(iso_env_interrupted(a->env), ISO_EINTERRUPT, "interrupted while computing principal components");
         TRY(add_block(a, err));
         multiply(a, r);
         int64_t due = a->checked + (a->checked / 10 > PROBE ? a->checked / 10 : PROBE);
         if (a->m >= k && a->m >= due && a->width == W) TRY(check(a, k, r, &found, err));
     }
+    if (!found && a->m < a->n)
+        iso_warn(a->env, "principal components: the last of %d are not exact after %lld products", k, (long long)a->m);
 done:
     return st;
 }
