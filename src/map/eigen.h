@@ -1,11 +1,11 @@
-/* eigen.h: small dense symmetric eigenproblems, for map/ alone. */
+/* eigen.h: dense symmetric eigenproblems of up to a thousand or so rows, for map/ alone. */
 #ifndef ISO_EIGEN_H
 #define ISO_EIGEN_H
 
 #include <stdint.h>
 
-/* a [n, n] symmetric (destroyed): values [n] falling, vectors [n, n], one a row. Jacobi rotations, to machine precision;
- * for n of a few hundred at most. */
-void eigen_symmetric(double *a, int64_t n, double *values, double *vectors);
+/* a [n, n] symmetric, destroyed; work [3 n]. values [n] falling. vectors [n, rows]: row i holds the last `rows`
+ * components of the i-th eigenvector; rows = n gives all of it, a small rows costs much less time. */
+void eigen_symmetric(double *a, int64_t n, int64_t rows, double *values, double *vectors, double *work);
 
 #endif

@@ -1,287 +1,284 @@
 /* pca.c: principal components of sparse data, never made dense.
  *
- * A block Krylov method (Musco & Musco 2015, arXiv:1504.05477): the space of S Q, S^2 Q, ... for a random Q [genes, p], S = (X - 1 m')'(X - 1 m'),
- * each block made orthonormal against those before; the eigenvectors of S within that space (Rayleigh-Ritz) are the
- * loadings. Sums are in double and in fixed order. */
-#include "base/rng.h"
-#include "eigen.h"
+ * The eigenvectors of S = (X - 1 m')'(X - 1 m') / (n - 1) by krylov.c, where X [cells, genes] holds x,
+ * or log1p(x / total * 1e4), and m its column means. S q takes one pass over the cells: y = x_i q - m'q, then x_i' y is
+ * added to the result, while the cell is in the cache. What is left over is the noise of probabilistic PCA (Tipping &
+ * Bishop 1999, doi:10.1111/1467-9868.00196, eq. 8), over as many dimensions as the centred data can have. */
+#include "krylov.h"
 #include "map.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { EXTRA = 8, BLOCKS = 7, MAX_SPACE = 420, ROWS = 64, COLUMNS = 128 };
+enum { W = KRYLOV_WIDTH, MAX_CHUNKS = 32, CHUNK_VALUES = 1 << 15, GENE_RANGE = 512, CELL_RANGE = 64, LANES = 8 };
+static const double SCALE = 1e4;
 
-/* The transformed matrix by rows and by columns. */
-typedef struct scaled {
+typedef struct cells {
     const iso_csr *x;
-    float *values;                /* [nnz] */
-    int64_t *colptr;              /* [genes + 1] */
-    int32_t *col_rows;            /* [nnz] */
-    float *col_values;            /* [nnz] */
+    float *values;                /* [nnz] transformed */
+    int64_t n_chunks;
+    int64_t *begin;               /* [n_chunks + 1] first cell of each chunk, of about as many values */
     double *mean;                 /* [genes] */
-    /* of the product at hand */
-    int64_t p;
-    const double *q;              /* [p, genes] */
-    double *t;                    /* [cells, p] */
-    double *out;                  /* [p, genes] */
-    double *shift, *sum;          /* [p] m'q; column sums of t */
-} scaled;
+    double *partial;              /* [n_chunks, genes, W] sums of each chunk of cells */
+    double *partial_y;            /* [n_chunks, W] */
+    double shift[W], sum_y[W];    /* m'q; sum of y */
+    const double *q;              /* [genes, W] */
+    double *out;                  /* [genes, W] */
+} cells;
 
-static void transform(const iso_csr *x, bool log1p_data, float *values)
+/* ------------------------------------------------------------------------------------- transformed values */
+
+typedef struct transformed { const iso_csr *x; float *values; } transformed;
+
+static void transform_range(void *arg, int64_t range)
 {
-    for (int64_t i = 0; i < x->n_rows; i++) {
+    const transformed *t = arg;
+    const iso_csr *x = t->x;
+    int64_t end = (range + 1) * CELL_RANGE < x->n_rows ? (range + 1) * CELL_RANGE : x->n_rows;
+    for (int64_t i = range * CELL_RANGE; i < end; i++) {
         double total = 0;
         for (int64_t e = x->indptr[i]; e < x->indptr[i + 1]; e++) total += (double)x->values[e];
         for (int64_t e = x->indptr[i]; e < x->indptr[i + 1]; e++)
-            values[e] = !log1p_data ? x->values[e] : total > 0 ? (float)log1p(fmax(0, 1e4 * (double)x->values[e] / total)) : 0;
+            t->values[e] = (float)log1p((double)x->values[e] / total * SCALE);
     }
 }
 
-static iso_status open_scaled(const iso_csr *x, bool log1p_data, scaled *s, iso_error *err)
+/* values [nnz], to be freed. */
+static iso_status transform_values(iso_env *env, const iso_csr *x, bool log1p_data, float **values, iso_error *err)
 {
     iso_status st = ISO_OK;
-    int64_t *at = NULL, G = x->n_cols;
-    s->x = x;
-    ALLOC(s->values, x->nnz, sizeof *s->values);
-    ALLOC(s->colptr, G + 1, sizeof *s->colptr);
-    ALLOC(s->col_rows, x->nnz, sizeof *s->col_rows);
-    ALLOC(s->col_values, x->nnz, sizeof *s->col_values);
-    ALLOC(s->mean, G, sizeof *s->mean);
-    ALLOC(at, G + 1, sizeof *at);
-    transform(x, log1p_data, s->values);
-    for (int64_t e = 0; e < x->nnz; e++) s->colptr[x->indices[e] + 1]++;
-    for (int64_t g = 0; g < G; g++) s->colptr[g + 1] += s->colptr[g];
-    memcpy(at, s->colptr, (size_t)(G + 1) * sizeof *at);
-    for (int64_t i = 0; i < x->n_rows; i++)
-        for (int64_t e = x->indptr[i]; e < x->indptr[i + 1]; e++) {
-            int64_t g = x->indices[e];
-            s->col_rows[at[g]] = (int32_t)i, s->col_values[at[g]++] = s->values[e];
-            s->mean[g] += (double)s->values[e] / (double)x->n_rows;
-        }
+    ALLOC(*values, x->nnz, sizeof **values);
+    transformed t = {x, *values};
+    if (log1p_data) iso_parallel(env, (x->n_rows + CELL_RANGE - 1) / CELL_RANGE, transform_range, &t);
+    else memcpy(*values, x->values, (size_t)x->nnz * sizeof **values);
 done:
-    iso_free(at);
     return st;
 }
 
-static void close_scaled(scaled *s)
+/* ------------------------------------------------------------------------------------- mean and variance */
+
+/* Sums by gene in column 0 of `partial`. */
+static void sum_chunk(void *arg, int64_t chunk)
 {
-    iso_free(s->values);
-    iso_free(s->colptr);
-    iso_free(s->col_rows);
-    iso_free(s->col_values);
-    iso_free(s->mean);
-    iso_free(s->t);
-    iso_free(s->shift);
-    iso_free(s->sum);
+    cells *s = arg;
+    const iso_csr *x = s->x;
+    double *sum = s->partial + chunk * x->n_cols * W;
+    for (int64_t e = x->indptr[s->begin[chunk]]; e < x->indptr[s->begin[chunk + 1]]; e++)
+        sum[x->indices[e] * W] += (double)s->values[e];
 }
 
-/* t = (X - 1 m') q, for a block of cells. */
-static void forward_block(void *arg, int64_t block)
+/* Squared distances from the mean in column 1 of `partial`, how many values in column 2. */
+static void square_chunk(void *arg, int64_t chunk)
 {
-    const scaled *s = arg;
-    int64_t end = (block + 1) * ROWS < s->x->n_rows ? (block + 1) * ROWS : s->x->n_rows;
-    for (int64_t i = block * ROWS; i < end; i++)
-        for (int64_t k = 0; k < s->p; k++) {
-            const double *q = s->q + k * s->x->n_cols;
-            double sum = -s->shift[k];
-            for (int64_t e = s->x->indptr[i]; e < s->x->indptr[i + 1]; e++) sum += (double)s->values[e] * q[s->x->indices[e]];
-            s->t[i * s->p + k] = sum;
-        }
-}
-
-/* out = (X - 1 m')' t, for a block of genes. */
-static void backward_block(void *arg, int64_t block)
-{
-    const scaled *s = arg;
-    int64_t G = s->x->n_cols, end = (block + 1) * COLUMNS < G ? (block + 1) * COLUMNS : G;
-    for (int64_t g = block * COLUMNS; g < end; g++) {
-        for (int64_t k = 0; k < s->p; k++) s->out[k * G + g] = -s->mean[g] * s->sum[k];
-        for (int64_t e = s->colptr[g]; e < s->colptr[g + 1]; e++) {
-            const double *t = s->t + s->col_rows[e] * s->p;
-            for (int64_t k = 0; k < s->p; k++) s->out[k * G + g] += (double)s->col_values[e] * t[k];
-        }
+    cells *s = arg;
+    const iso_csr *x = s->x;
+    double *sum = s->partial + chunk * x->n_cols * W;
+    for (int64_t e = x->indptr[s->begin[chunk]]; e < x->indptr[s->begin[chunk + 1]]; e++) {
+        double d = (double)s->values[e] - s->mean[x->indices[e]];
+        sum[x->indices[e] * W + 1] += d * d;
+        sum[x->indices[e] * W + 2] += 1;
     }
 }
 
-/* out = S q for the p rows of q. */
-static void apply(iso_env *env, scaled *s, const double *q, double *out)
+static double over_chunks(const cells *s, int64_t gene, int column)
 {
-    int64_t G = s->x->n_cols, n = s->x->n_rows;
-    s->q = q, s->out = out;
-    for (int64_t k = 0; k < s->p; k++) {
-        s->shift[k] = s->sum[k] = 0;
-        for (int64_t g = 0; g < G; g++) s->shift[k] += s->mean[g] * q[k * G + g];
-    }
-    iso_parallel(env, (n + ROWS - 1) / ROWS, forward_block, s);
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t k = 0; k < s->p; k++) s->sum[k] += s->t[i * s->p + k];
-    iso_parallel(env, (G + COLUMNS - 1) / COLUMNS, backward_block, s);
-}
-
-static double dot(const double *a, const double *b, int64_t n)
-{
-    double lane[8] = {0}, sum = 0;
-    int64_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        for (int k = 0; k < 8; k++) lane[k] += a[i + k] * b[i + k];
-    for (; i < n; i++) sum += a[i] * b[i];
-    for (int k = 0; k < 8; k++) sum += lane[k];
+    double sum = 0;
+    for (int64_t c = 0; c < s->n_chunks; c++) sum += s->partial[(c * s->x->n_cols + gene) * W + column];
     return sum;
 }
 
-/* Makes rows from..from+p-1 of q [*, G] orthonormal to those before and to each other (Gram-Schmidt, twice); rows that vanish are left
- * out. Returns how many remain. */
-static int64_t orthonormalize(double *q, int64_t from, int64_t p, int64_t G)
+static void cut_chunks(cells *s)
 {
-    int64_t kept = from;
-    for (int64_t k = from; k < from + p; k++) {
-        double *row = q + k * G, before = sqrt(dot(row, row, G));
-        for (int twice = 0; twice < 2; twice++)
-            for (int64_t j = 0; j < kept; j++) {
-                double c = dot(row, q + j * G, G);
-                for (int64_t g = 0; g < G; g++) row[g] -= c * q[j * G + g];
-            }
-        double norm = sqrt(dot(row, row, G));
-        if (!(norm > 1e-10 * before) || !(norm > 0)) continue;
-        for (int64_t g = 0; g < G; g++) q[kept * G + g] = row[g] / norm;
-        kept++;
+    const iso_csr *x = s->x;
+    int64_t row = 0;
+    for (int64_t c = 1; c < s->n_chunks; c++) {
+        while (row < x->n_rows && x->indptr[row] < x->nnz / s->n_chunks * c) row++;
+        s->begin[c] = row;
     }
-    return kept - from;
+    s->begin[s->n_chunks] = x->n_rows;
 }
 
-static void fix_sign(float *loading, int64_t G)
-{
-    int64_t most = 0;
-    for (int64_t g = 0; g < G; g++)
-        if (fabsf(loading[g]) > fabsf(loading[most])) most = g;
-    if (G == 0 || loading[most] >= 0) return;
-    for (int64_t g = 0; g < G; g++) loading[g] = -loading[g];
-}
-
-/* Rayleigh-Ritz in the space of the m rows of q; sq = S q. */
-static iso_status extract(const double *q, const double *sq, int64_t m, int64_t n_cells, iso_pca_model *out, iso_error *err)
+static iso_status open_cells(iso_env *env, const iso_csr *x, bool log1p_data, cells *s, double *total_variance,
+                             iso_error *err)
 {
     iso_status st = ISO_OK;
-    int64_t G = out->n_genes;
-    double *small = NULL, *values = NULL, *vectors = NULL;
-    ALLOC(small, m * m, sizeof *small);
-    ALLOC(values, m, sizeof *values);
-    ALLOC(vectors, m * m, sizeof *vectors);
-    for (int64_t i = 0; i < m; i++)
-        for (int64_t j = 0; j <= i; j++) small[i * m + j] = small[j * m + i] = dot(q + i * G, sq + j * G, G);
-    eigen_symmetric(small, m, values, vectors);
-    for (int64_t k = 0; k < out->k && k < m; k++) {
-        out->variance[k] = fmax(values[k], 0) / (double)(n_cells > 1 ? n_cells - 1 : 1);
-        for (int64_t g = 0; g < G; g++) {
-            double sum = 0;
-            for (int64_t j = 0; j < m; j++) sum += vectors[k * m + j] * q[j * G + g];
-            out->loadings[k * G + g] = (float)sum;
+    int64_t G = x->n_cols, n = x->n_rows;
+    *s = (cells){.x = x, .n_chunks = x->nnz / CHUNK_VALUES + 1};
+    if (s->n_chunks > MAX_CHUNKS) s->n_chunks = MAX_CHUNKS;
+    TRY(transform_values(env, x, log1p_data, &s->values, err));
+    ALLOC(s->begin, s->n_chunks + 1, sizeof *s->begin);
+    ALLOC(s->mean, G, sizeof *s->mean);
+    ALLOC(s->partial, s->n_chunks * G, W * sizeof *s->partial);
+    ALLOC(s->partial_y, s->n_chunks * W, sizeof *s->partial_y);
+    cut_chunks(s);
+    iso_parallel(env, s->n_chunks, sum_chunk, s);
+    for (int64_t g = 0; n > 0 && g < G; g++) s->mean[g] = over_chunks(s, g, 0) / (double)n;
+    iso_parallel(env, s->n_chunks, square_chunk, s);
+    *total_variance = 0;
+    for (int64_t g = 0; n > 1 && g < G; g++) {
+        double zeros = (double)n - over_chunks(s, g, 2);
+        *total_variance += (over_chunks(s, g, 1) + zeros * s->mean[g] * s->mean[g]) / (double)(n - 1);
+    }
+    FAIL_IF(!isfinite(*total_variance), ISO_EDATA, "principal components: the data holds values that are not finite%s",
+            log1p_data ? ", or negative ones, which no counts are" : "");
+done:
+    return st;
+}
+
+static void close_cells(cells *s)
+{
+    iso_free(s->values);
+    iso_free(s->begin);
+    iso_free(s->mean);
+    iso_free(s->partial);
+    iso_free(s->partial_y);
+}
+
+/* ------------------------------------------------------------------------------------------- product S q */
+
+static void product_chunk(void *arg, int64_t chunk)
+{
+    cells *s = arg;
+    const int64_t *indptr = s->x->indptr;
+    const int32_t *indices = s->x->indices;
+    const float *values = s->values;
+    const double *q = s->q;
+    double *sum = s->partial + chunk * s->x->n_cols * W, sum_y[W] = {0};
+    memset(sum, 0, (size_t)(s->x->n_cols * W) * sizeof *sum);
+    for (int64_t i = s->begin[chunk]; i < s->begin[chunk + 1]; i++) {
+        double y[W];
+        for (int k = 0; k < W; k++) y[k] = -s->shift[k];
+        for (int64_t e = indptr[i]; e < indptr[i + 1]; e++) {
+            const double v = (double)values[e], *from = q + (int64_t)indices[e] * W;
+            for (int k = 0; k < W; k++) y[k] += v * from[k];
         }
-        fix_sign(out->loadings + k * G, G);
+        for (int k = 0; k < W; k++) sum_y[k] += y[k];
+        for (int64_t e = indptr[i]; e < indptr[i + 1]; e++) {
+            const double v = (double)values[e];
+            double *to = sum + (int64_t)indices[e] * W;
+            for (int k = 0; k < W; k++) to[k] += v * y[k];
+        }
     }
-done:
-    iso_free(small);
-    iso_free(values);
-    iso_free(vectors);
-    return st;
+    memcpy(s->partial_y + chunk * W, sum_y, sizeof sum_y);
 }
 
-static iso_status krylov(iso_env *env, scaled *s, int64_t p, uint64_t seed, iso_pca_model *out, iso_error *err)
+static void product_genes(void *arg, int64_t range)
 {
-    iso_status st = ISO_OK;
-    int64_t G = out->n_genes, rank = s->x->n_rows < G ? s->x->n_rows : G, room = p * BLOCKS < rank ? p * BLOCKS : rank + p, m = 0;
-    double *q = NULL, *sq = NULL;
-    if (room > MAX_SPACE + p) room = MAX_SPACE + p;
-    ALLOC(q, (room + p) * G, sizeof *q);
-    ALLOC(sq, (room + p) * G, sizeof *sq);
-    ALLOC(s->t, s->x->n_rows * p, sizeof *s->t);
-    ALLOC(s->shift, p, sizeof *s->shift);
-    ALLOC(s->sum, p, sizeof *s->sum);
-    for (int64_t k = 0; k < p; k++) {
-        iso_rng r = iso_rng_start((iso_rng_key){seed, ISO_STREAM_MAP, 3}, (uint64_t)k);
-        for (int64_t g = 0; g < G; g++) q[k * G + g] = iso_rng_normal(&r);
-    }
-    for (int64_t wanted = p; wanted > 0 && m + wanted <= room;) {
-        FAIL_IF(iso_env_interrupted(env), ISO_EINTERRUPT, "interrupted");
-        int64_t got = orthonormalize(q, m, wanted, G);
-        s->p = got;
-        if (got) apply(env, s, q + m * G, sq + m * G);
-        m += got;
-        memcpy(q + m * G, sq + (m - got) * G, (size_t)(got * G) * sizeof *q);
-        wanted = got;
-    }
-    TRY(extract(q, sq, m, s->x->n_rows, out, err));
-done:
-    iso_free(q);
-    iso_free(sq);
-    return st;
+    cells *s = arg;
+    int64_t G = s->x->n_cols, end = (range + 1) * GENE_RANGE < G ? (range + 1) * GENE_RANGE : G;
+    double scale = s->x->n_rows > 1 ? 1 / (double)(s->x->n_rows - 1) : 0;
+    for (int64_t g = range * GENE_RANGE; g < end; g++)
+        for (int k = 0; k < W; k++) s->out[g * W + k] = (over_chunks(s, g, k) - s->mean[g] * s->sum_y[k]) * scale;
 }
 
-iso_status iso_pca_fit(iso_env *env, const iso_csr *x, bool log1p_data, int k, uint64_t seed, iso_pca_model *out, iso_error *err)
+static void product(void *arg, iso_env *env, const double *q, double *out)
+{
+    cells *s = arg;
+    int64_t G = s->x->n_cols;
+    s->q = q, s->out = out;
+    for (int k = 0; k < W; k++) {
+        s->shift[k] = s->sum_y[k] = 0;
+        for (int64_t g = 0; g < G; g++) s->shift[k] += s->mean[g] * q[g * W + k];
+    }
+    iso_parallel(env, s->n_chunks, product_chunk, s);
+    for (int64_t c = 0; c < s->n_chunks; c++)
+        for (int k = 0; k < W; k++) s->sum_y[k] += s->partial_y[c * W + k];
+    iso_parallel(env, (G + GENE_RANGE - 1) / GENE_RANGE, product_genes, s);
+}
+
+/* ---------------------------------------------------------------------------------------------- fit */
+
+/* Component c of vectors [genes, k], its largest entry made positive. */
+static void take_loading(const double *vectors, int64_t G, int k, int c, float *loading)
+{
+    float most = 0;
+    for (int64_t g = 0; g < G; g++) {
+        loading[g] = (float)vectors[g * k + c];
+        if (fabsf(loading[g]) > fabsf(most)) most = loading[g];
+    }
+    for (int64_t g = 0; g < G; g++) loading[g] *= copysignf(1, most);
+}
+
+iso_status iso_pca_fit(iso_env *env, const iso_csr *x, bool log1p_data, int k, uint64_t seed, iso_pca_model *out,
+                       iso_error *err)
 {
     iso_status st = ISO_OK;
-    scaled s = {0};
-    int64_t G = x->n_cols, n = x->n_rows, rank = n - 1 < G ? n - 1 : G;
-    double kept = 0;
+    int64_t G = x->n_cols, rank = x->n_rows - 1 < G ? x->n_rows - 1 : G;
+    cells s = {0};
+    double *vectors = NULL, kept = 0;
     *out = (iso_pca_model){.n_genes = G, .k = k, .log1p = log1p_data};
-    FAIL_IF(k < 1 || k > G, ISO_EUSAGE, "%d principal components of %lld genes", k, (long long)G);
-    TRY(open_scaled(x, log1p_data, &s, err));
+    FAIL_IF(k < 1 || k > G, ISO_EUSAGE, "%d principal components asked for of %lld genes", k, (long long)G);
     ALLOC(out->mean, G, sizeof *out->mean);
     ALLOC(out->loadings, k * G, sizeof *out->loadings);
     ALLOC(out->variance, k, sizeof *out->variance);
-    for (int64_t g = 0; g < G; g++) {
-        double square = 0;
-        out->mean[g] = (float)s.mean[g];
-        for (int64_t e = s.colptr[g]; e < s.colptr[g + 1]; e++) {
-            double d = (double)s.col_values[e] - s.mean[g];
-            square += d * d;
-        }
-        square += (double)(n - (s.colptr[g + 1] - s.colptr[g])) * s.mean[g] * s.mean[g];
-        out->total_variance += square / (double)(n > 1 ? n - 1 : 1);
+    ALLOC(vectors, k * G, sizeof *vectors);
+    TRY(open_cells(env, x, log1p_data, &s, &out->total_variance, err));
+    krylov_operator covariance = {G, product, &s};
+    TRY(krylov_leading(env, &covariance, k, seed, out->variance, vectors, err));
+    for (int64_t g = 0; g < G; g++) out->mean[g] = (float)s.mean[g];
+    for (int c = 0; c < k; c++) {
+        take_loading(vectors, G, k, c, out->loadings + c * G);
+        out->variance[c] = fmax(out->variance[c], 0);
+        kept += out->variance[c];
     }
-    TRY(krylov(env, &s, k + EXTRA < G ? k + EXTRA : G, seed, out, err));
-    for (int j = 0; j < k; j++) kept += out->variance[j];
     out->noise = rank > k ? fmax(out->total_variance - kept, 0) / (double)(rank - k) : 0;
 done:
-    close_scaled(&s);
-    if (st) iso_pca_clear(out);
+    iso_free(vectors);
+    close_cells(&s);
+    if (st != ISO_OK) iso_pca_clear(out);
     return st;
 }
 
-typedef struct projection { const iso_pca_model *p; const iso_csr *x; const double *shift; float *scores; } projection;
+/* -------------------------------------------------------------------------------------------- transform */
 
-static void project_block(void *arg, int64_t block)
+typedef struct projection {
+    const iso_csr *x;
+    const float *values;          /* [nnz] transformed */
+    const float *loadings;        /* [genes, stride] */
+    const double *shift;          /* [stride] components of the mean */
+    float *scores;                /* [cells, k] */
+    int64_t k, stride;            /* k, and k rounded up to a multiple of LANES */
+} projection;
+
+static void project_range(void *arg, int64_t range)
 {
     const projection *a = arg;
-    const iso_pca_model *p = a->p;
-    int64_t end = (block + 1) * ROWS < a->x->n_rows ? (block + 1) * ROWS : a->x->n_rows;
-    for (int64_t i = block * ROWS; i < end; i++) {
-        double total = 0;
-        for (int64_t e = a->x->indptr[i]; e < a->x->indptr[i + 1]; e++) total += (double)a->x->values[e];
-        for (int k = 0; k < p->k; k++) {
-            double sum = -a->shift[k];
-            for (int64_t e = a->x->indptr[i]; e < a->x->indptr[i + 1]; e++) {
-                double v = (double)a->x->values[e];
-                if (p->log1p) v = total > 0 ? log1p(fmax(0, 1e4 * v / total)) : 0;
-                sum += v * (double)p->loadings[k * p->n_genes + a->x->indices[e]];
+    const iso_csr *x = a->x;
+    int64_t end = (range + 1) * CELL_RANGE < x->n_rows ? (range + 1) * CELL_RANGE : x->n_rows;
+    for (int64_t i = range * CELL_RANGE; i < end; i++)
+        for (int64_t from = 0; from < a->k; from += LANES) {
+            double sum[LANES];
+            for (int c = 0; c < LANES; c++) sum[c] = -a->shift[from + c];
+            for (int64_t e = x->indptr[i]; e < x->indptr[i + 1]; e++) {
+                const float *loading = a->loadings + x->indices[e] * a->stride + from;
+                const double v = (double)a->values[e];
+                for (int c = 0; c < LANES; c++) sum[c] += v * (double)loading[c];
             }
-            a->scores[i * p->k + k] = (float)sum;
+            for (int c = 0; c < LANES && from + c < a->k; c++) a->scores[i * a->k + from + c] = (float)sum[c];
         }
-    }
 }
 
 iso_status iso_pca_transform(iso_env *env, const iso_pca_model *p, const iso_csr *x, float *scores, iso_error *err)
 {
     iso_status st = ISO_OK;
+    int64_t G = p->n_genes, stride = (p->k + LANES - 1) / LANES * LANES;
+    float *values = NULL, *loadings = NULL;
     double *shift = NULL;
-    FAIL_IF(x->n_cols != p->n_genes, ISO_EUSAGE, "principal components of %lld genes cannot be taken of %lld", (long long)p->n_genes, (long long)x->n_cols);
-    ALLOC(shift, p->k, sizeof *shift);
-    for (int k = 0; k < p->k; k++)
-        for (int64_t g = 0; g < p->n_genes; g++) shift[k] += (double)p->mean[g] * (double)p->loadings[k * p->n_genes + g];
-    projection a = {p, x, shift, scores};
-    iso_parallel(env, (x->n_rows + ROWS - 1) / ROWS, project_block, &a);
+    FAIL_IF(x->n_cols != G, ISO_EUSAGE, "principal components of %lld genes cannot be taken of data with %lld",
+            (long long)G, (long long)x->n_cols);
+    TRY(transform_values(env, x, p->log1p, &values, err));
+    ALLOC(loadings, stride * G, sizeof *loadings);
+    ALLOC(shift, stride, sizeof *shift);
+    for (int64_t c = 0; c < p->k; c++)
+        for (int64_t g = 0; g < G; g++) {
+            loadings[g * stride + c] = p->loadings[c * G + g];
+            shift[c] += (double)p->mean[g] * (double)p->loadings[c * G + g];
+        }
+    projection a = {x, values, loadings, shift, scores, p->k, stride};
+    iso_parallel(env, (x->n_rows + CELL_RANGE - 1) / CELL_RANGE, project_range, &a);
 done:
+    iso_free(values);
+    iso_free(loadings);
     iso_free(shift);
     return st;
 }

@@ -1,145 +1,216 @@
-/* two_sample.c: can generated cells be told from real ones? A classifier two-sample test (Lopez-Paz & Oquab 2017, arXiv:1610.06545): the AUC of
- * out-of-fold scores of a logistic regression; 0.5 = no. */
+/* two_sample.c: can generated cells be told from real ones? A classifier two-sample test (Lopez-Paz & Oquab 2017,
+ * arXiv:1610.06545): the AUC of the out-of-fold scores of a logistic regression; 0.5 = no.
+ *
+ * Newton's method, each step solved by conjugate gradients, so that the number of features may be large (Nocedal &
+ * Wright, Numerical Optimization, 2nd ed., algorithm 7.1). Features are standardised by the mean m and 1/sd s of the
+ * cells in training, without a copy: w . (x - m) s = (w s) . x - (w s) . m. The folds are shared out among threads. */
 #include "base/rng.h"
 #include "map.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { FOLDS = 5, NEWTON = 25 };
-static const double RIDGE = 1;                 /* penalty RIDGE / 2 |w|^2 of standardised features, intercept free */
+enum { FOLDS = 5, NEWTON_STEPS = 30, CG_STEPS = 100, HALVINGS = 20, DRAWS_REAL = 4, DRAWS_GENERATED = 5 };
+static const double RIDGE = 1;                 /* penalty RIDGE / 2 |w|^2, intercept free */
+static const double CG_TOLERANCE = 1e-4, NEWTON_TOLERANCE = 1e-8;   /* of |gradient|: within a step, of the first */
 
 typedef struct problem {
-    const float *a, *b;
-    int64_t na, nb, d;
-    const int32_t *fold;                       /* [na + nb] */
-    double *mean, *scale, *w;                  /* [d], [d], [d + 1] */
-    double *gradient, *hessian, *row;          /* [d + 1], [d + 1, d + 1], [d + 1] */
+    const float *a, *b;                        /* [na, d], [nb, d] */
+    int64_t na, n, d;                          /* n = na + nb */
+    const uint8_t *is_real;                    /* [n] */
+    const int32_t *fold;                       /* [n] */
+    double *scores;                            /* [n] */
+    double *room;                              /* [FOLDS, room_each] */
+    int64_t room_each;
 } problem;
 
-static const float *features(const problem *p, int64_t i) { return i < p->na ? p->a + i * p->d : p->b + (i - p->na) * p->d; }
+/* One fold's fit. Arrays of d + 1 end with the intercept. */
+typedef struct model {
+    const problem *p;
+    int32_t out;                               /* the fold left out */
+    double *mean, *scale, *w, *gradient, *step, *residual, *direction, *product, *scaled; /* [d + 1] */
+    double *margin, *weight, *change;          /* [n] */
+} model;
 
-static void standardize(problem *p, int out)
+static const float *features(const problem *p, int64_t i)
 {
-    double n = 0;
-    memset(p->mean, 0, (size_t)p->d * sizeof *p->mean);
-    memset(p->scale, 0, (size_t)p->d * sizeof *p->scale);
-    for (int64_t i = 0; i < p->na + p->nb; i++) n += p->fold[i] != out;
-    for (int64_t i = 0; i < p->na + p->nb; i++)
-        for (int64_t k = 0; p->fold[i] != out && k < p->d; k++) p->mean[k] += (double)features(p, i)[k] / n;
-    for (int64_t i = 0; i < p->na + p->nb; i++)
-        for (int64_t k = 0; p->fold[i] != out && k < p->d; k++) {
-            double e = (double)features(p, i)[k] - p->mean[k];
-            p->scale[k] += e * e / n;
-        }
-    for (int64_t k = 0; k < p->d; k++) p->scale[k] = p->scale[k] > 0 ? 1 / sqrt(p->scale[k]) : 0;
+    return i < p->na ? p->a + i * p->d : p->b + (i - p->na) * p->d;
 }
 
-/* Standardised features and a 1, into p->row; returns w . row. */
-static double place(const problem *p, int64_t i)
+static double dot(const double *a, const double *b, int64_t n)
 {
-    double sum = p->w[p->d];
-    const float *x = features(p, i);
-    for (int64_t k = 0; k < p->d; k++) {
-        p->row[k] = ((double)x[k] - p->mean[k]) * p->scale[k];
-        sum += p->w[k] * p->row[k];
-    }
-    p->row[p->d] = 1;
+    double sum = 0;
+    for (int64_t k = 0; k < n; k++) sum += a[k] * b[k];
     return sum;
 }
 
-/* Solves hessian step = gradient in place (Cholesky); the hessian is positive definite by the ridge. */
-static void solve(double *h, double *g, int64_t n)
+static void standardize(model *m)
 {
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j <= i; j++) {
-            double x = h[i * n + j];
-            for (int64_t k = 0; k < j; k++) x -= h[i * n + k] * h[j * n + k];
-            h[i * n + j] = i == j ? sqrt(fmax(x, 1e-12)) : x / h[j * n + j];
+    const problem *p = m->p;
+    double n = 0;
+    for (int64_t i = 0; i < p->n; i++) n += p->fold[i] != m->out;
+    for (int64_t i = 0; i < p->n; i++)
+        for (int64_t k = 0; p->fold[i] != m->out && k < p->d; k++) m->mean[k] += (double)features(p, i)[k] / n;
+    for (int64_t i = 0; i < p->n; i++)
+        for (int64_t k = 0; p->fold[i] != m->out && k < p->d; k++) {
+            double e = (double)features(p, i)[k] - m->mean[k];
+            m->scale[k] += e * e / n;
         }
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t k = 0; k < i; k++) g[i] -= h[i * n + k] * g[k];
-        g[i] /= h[i * n + i];
+    for (int64_t k = 0; k < p->d; k++) m->scale[k] = m->scale[k] > 0 ? 1 / sqrt(m->scale[k]) : 0;
+}
+
+/* out [n] = standardised features times w, for all cells. */
+static void multiply(const model *m, const double *w, double *out)
+{
+    const problem *p = m->p;
+    double *scaled = m->scaled, shift = w[p->d];
+    for (int64_t k = 0; k < p->d; k++) {
+        scaled[k] = w[k] * m->scale[k];
+        shift -= scaled[k] * m->mean[k];
     }
-    for (int64_t i = n - 1; i >= 0; i--) {
-        for (int64_t k = i + 1; k < n; k++) g[i] -= h[k * n + i] * g[k];
-        g[i] /= h[i * n + i];
+    for (int64_t i = 0; i < p->n; i++) {
+        const float *x = features(p, i);
+        double sum = shift;
+        for (int64_t k = 0; k < p->d; k++) sum += (double)x[k] * scaled[k];
+        out[i] = sum;
     }
 }
 
-/* Newton's method on the cells that are not in fold `out`. */
-static void fit(problem *p, int out)
+/* out [d + 1] = standardised features' times e, over the cells in training, + RIDGE w. */
+static void multiply_transposed(const model *m, const double *e, const double *w, double *out)
 {
-    int64_t n = p->d + 1;
-    memset(p->w, 0, (size_t)n * sizeof *p->w);
-    for (int step = 0; step < NEWTON; step++) {
-        double size = 0;
-        memset(p->hessian, 0, (size_t)(n * n) * sizeof *p->hessian);
+    const problem *p = m->p;
+    double sum = 0;
+    memset(out, 0, (size_t)(p->d + 1) * sizeof *out);
+    for (int64_t i = 0; i < p->n; i++) {
+        if (p->fold[i] == m->out) continue;
+        const float *x = features(p, i);
+        for (int64_t k = 0; k < p->d; k++) out[k] += e[i] * (double)x[k];
+        sum += e[i];
+    }
+    for (int64_t k = 0; k < p->d; k++) out[k] = m->scale[k] * (out[k] - m->mean[k] * sum) + RIDGE * w[k];
+    out[p->d] = sum;
+}
+
+/* Minus log likelihood and penalty at w - t step; margin and change belong to w and step. */
+static double objective(const model *m, double t)
+{
+    const problem *p = m->p;
+    double sum = 0;
+    for (int64_t k = 0; k < p->d; k++) {
+        double w = m->w[k] - t * m->step[k];
+        sum += RIDGE / 2 * w * w;
+    }
+    for (int64_t i = 0; i < p->n; i++) {
+        if (p->fold[i] == m->out) continue;
+        double at = m->margin[i] - t * m->change[i], against = p->is_real[i] ? -at : at;
+        sum += fmax(against, 0) + log1p(exp(-fabs(against)));
+    }
+    return sum;
+}
+
+/* step = hessian^-1 gradient, nearly. */
+static void solve(model *m)
+{
+    int64_t n = m->p->d + 1;
+    memset(m->step, 0, (size_t)n * sizeof *m->step);
+    memcpy(m->residual, m->gradient, (size_t)n * sizeof *m->step);
+    memcpy(m->direction, m->gradient, (size_t)n * sizeof *m->step);
+    double size = dot(m->residual, m->residual, n), enough = size * CG_TOLERANCE * CG_TOLERANCE;
+    for (int i = 0; i < CG_STEPS && size > enough; i++) {
+        multiply(m, m->direction, m->change);
+        for (int64_t c = 0; c < m->p->n; c++) m->change[c] *= m->weight[c];
+        multiply_transposed(m, m->change, m->direction, m->product);
+        double curvature = dot(m->direction, m->product, n);
+        if (!(curvature > 0)) break;
+        double before = size, along = size / curvature;
         for (int64_t k = 0; k < n; k++) {
-            p->gradient[k] = k < p->d ? RIDGE * p->w[k] : 0;
-            p->hessian[k * n + k] = k < p->d ? RIDGE : 1e-9;
+            m->step[k] += along * m->direction[k];
+            m->residual[k] -= along * m->product[k];
         }
-        for (int64_t i = 0; i < p->na + p->nb; i++) {
-            if (p->fold[i] == out) continue;
-            double at = place(p, i), chance = 1 / (1 + exp(-at)), e = chance - (i < p->na), weight = chance * (1 - chance);
-            for (int64_t k = 0; k < n; k++) {
-                p->gradient[k] += e * p->row[k];
-                for (int64_t j = 0; j <= k; j++) p->hessian[k * n + j] += weight * p->row[k] * p->row[j];
-            }
-        }
-        solve(p->hessian, p->gradient, n);
-        for (int64_t k = 0; k < n; k++) {
-            p->w[k] -= p->gradient[k];
-            size += p->gradient[k] * p->gradient[k];
-        }
-        if (size < 1e-16) break;
+        size = dot(m->residual, m->residual, n);
+        for (int64_t k = 0; k < n; k++) m->direction[k] = m->residual[k] + size / before * m->direction[k];
     }
 }
 
-iso_status iso_two_sample_auc(iso_env *env, const float *a, int64_t na, const float *b, int64_t nb, int64_t d, uint64_t seed, double *auc,
-                              iso_error *err)
+static void fit(model *m)
+{
+    const problem *p = m->p;
+    double first = 0;
+    for (int newton = 0; newton < NEWTON_STEPS; newton++) {
+        multiply(m, m->w, m->margin);
+        for (int64_t i = 0; i < p->n; i++) {
+            double chance = 1 / (1 + exp(-m->margin[i]));
+            m->weight[i] = chance * (1 - chance);
+            m->change[i] = chance - p->is_real[i];
+        }
+        multiply_transposed(m, m->change, m->w, m->gradient);
+        double size = sqrt(dot(m->gradient, m->gradient, p->d + 1));
+        if (newton == 0) first = size;
+        if (size <= NEWTON_TOLERANCE * first) break;
+        solve(m);
+        multiply(m, m->step, m->change);
+        double t = 1, now = objective(m, 0);
+        for (int half = 0; half < HALVINGS && objective(m, t) > now; half++) t /= 2;
+        for (int64_t k = 0; k <= p->d; k++) m->w[k] -= t * m->step[k];
+    }
+}
+
+static void fit_fold(void *arg, int64_t block)
+{
+    const problem *p = arg;
+    model m = {.p = p, .out = (int32_t)block};
+    double *room = p->room + block * p->room_each;
+    double **const by_feature[] = {&m.mean,     &m.scale,     &m.w,       &m.gradient, &m.step,
+                                   &m.residual, &m.direction, &m.product, &m.scaled};
+    double **const by_cell[] = {&m.margin, &m.weight, &m.change};
+    for (size_t i = 0; i < sizeof by_feature / sizeof *by_feature; i++, room += p->d + 1) *by_feature[i] = room;
+    for (size_t i = 0; i < sizeof by_cell / sizeof *by_cell; i++, room += p->n) *by_cell[i] = room;
+    standardize(&m);
+    fit(&m);
+    multiply(&m, m.w, m.margin);
+    for (int64_t i = 0; i < p->n; i++)
+        if (p->fold[i] == m.out) p->scores[i] = m.margin[i];
+}
+
+/* Numbers count cells at `fold` out in random order. */
+static void deal(uint64_t seed, uint32_t draws, int64_t count, int64_t *order, int32_t *fold)
+{
+    iso_permutation((iso_rng_key){seed, ISO_STREAM_MAP, draws}, count, order);
+    for (int64_t i = 0; i < count; i++) fold[order[i]] = (int32_t)(i % FOLDS);
+}
+
+iso_status iso_two_sample_auc(iso_env *env, const float *a, int64_t na, const float *b, int64_t nb, int64_t d,
+                              uint64_t seed, double *auc, iso_error *err)
 {
     iso_status st = ISO_OK;
-    problem p = {.a = a, .b = b, .na = na, .nb = nb, .d = d};
+    int64_t n = na + nb, *order = NULL;
     int32_t *fold = NULL;
-    int64_t *order = NULL, n = na + nb;
-    double *scores = NULL;
-    uint8_t *real_cell = NULL;
+    uint8_t *is_real = NULL;
+    problem p = {.a = a, .b = b, .na = na, .n = n, .d = d, .room_each = 9 * (d + 1) + 3 * n};
     *auc = (double)NAN;
     if (na < FOLDS || nb < FOLDS) return ISO_OK;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t k = 0; k < d; k++)
+            FAIL_IF(!isfinite(features(&p, i)[k]), ISO_EDATA,
+                    "two-sample test: feature %lld of %s cell %lld is not finite", (long long)k, i < na ? "real" : "generated", (long long)(i < na ? i : i - na));
     ALLOC(fold, n, sizeof *fold);
     ALLOC(order, n, sizeof *order);
-    ALLOC(scores, n, sizeof *scores);
-    ALLOC(real_cell, n, 1);
-    ALLOC(p.mean, d, sizeof *p.mean);
-    ALLOC(p.scale, d, sizeof *p.scale);
-    ALLOC(p.w, d + 1, sizeof *p.w);
-    ALLOC(p.row, d + 1, sizeof *p.row);
-    ALLOC(p.gradient, d + 1, sizeof *p.gradient);
-    ALLOC(p.hessian, (d + 1) * (d + 1), sizeof *p.hessian);
-    iso_permutation((iso_rng_key){seed, ISO_STREAM_MAP, 4}, na, order);
-    for (int64_t i = 0; i < na; i++) fold[order[i]] = (int32_t)(i % FOLDS), real_cell[i] = 1;
-    iso_permutation((iso_rng_key){seed, ISO_STREAM_MAP, 5}, nb, order);
-    for (int64_t i = 0; i < nb; i++) fold[na + order[i]] = (int32_t)(i % FOLDS);
-    p.fold = fold;
-    for (int out = 0; out < FOLDS; out++) {
-        FAIL_IF(iso_env_interrupted(env), ISO_EINTERRUPT, "interrupted");
-        standardize(&p, out);
-        fit(&p, out);
-        for (int64_t i = 0; i < n; i++)
-            if (fold[i] == out) scores[i] = place(&p, i);
-    }
-    *auc = iso_auc(scores, real_cell, n);
+    ALLOC(is_real, n, sizeof *is_real);
+    ALLOC(p.scores, n, sizeof *p.scores);
+    ALLOC(p.room, FOLDS * p.room_each, sizeof *p.room);
+    memset(is_real, 1, (size_t)na);
+    deal(seed, DRAWS_REAL, na, order, fold);
+    deal(seed, DRAWS_GENERATED, nb, order, fold + na);
+    p.fold = fold, p.is_real = is_real;
+    iso_parallel(env, FOLDS, fit_fold, &p);
+    FAIL_IF(iso_env_interrupted(env), ISO_EINTERRUPT, "interrupted during the two-sample test");
+    *auc = iso_auc(p.scores, is_real, n);
 done:
     iso_free(fold);
     iso_free(order);
-    iso_free(scores);
-    iso_free(real_cell);
-    iso_free(p.mean);
-    iso_free(p.scale);
-    iso_free(p.w);
-    iso_free(p.row);
-    iso_free(p.gradient);
-    iso_free(p.hessian);
+    iso_free(is_real);
+    iso_free(p.scores);
+    iso_free(p.room);
     return st;
 }
