@@ -8,11 +8,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "py"))
 from browser import Browser  # noqa: E402
 
 MARGIN, WIDTH = 12, 1120
-# Picture, colouring (None: as the report opens), first and last element.
+GENE = "optgroup[label*=ene] option"          # the first gene of the report
+# Picture, colouring (None: as the report opens; or a selector), first and last element.
 PICTURES = [
     ("report.png", None, "header", "#map"),
-    ("map-leiden.png", "leiden", "#map", "#map"),
-    ("map-gene.png", "Car1", "#map", "#map"),
+    ("map-leiden.png", "optgroup[label*=luster] option", "#map", "#map"),
+    ("map-gene.png", GENE, "#map", "#map"),
     ("training.png", None, "#training", "#training"),
     ("latent.png", None, "#latent", "#latent"),
     ("data.png", None, "#data-picture", "#data-picture"),
@@ -25,11 +26,12 @@ def box(browser, first, last):
     return {"x": 0, "y": max(0, top - MARGIN), "width": WIDTH, "height": bottom - top + 2 * MARGIN, "scale": 1}
 
 
-def choose(browser, name):
-    found = browser.js("(() => { const s = document.querySelector('#color'); const o = [...s.options].find(o => o.textContent === '%s');"
-                       " if (!o) return false; s.value = o.value; s.dispatchEvent(new Event('change')); return true; })()" % name)
-    if not found:
-        sys.exit(f"the report cannot be coloured by {name}")
+def choose(browser, selector):
+    name = browser.js("(() => { const s = document.querySelector('#color'), o = s.querySelector('%s');"
+                      " if (!o) return null; s.value = o.value; s.dispatchEvent(new Event('change')); return o.textContent; })()" % selector)
+    if not name:
+        sys.exit(f"the report has no colouring {selector}")
+    print(f"coloured by {name}:", end=" ")
 
 
 def main():
