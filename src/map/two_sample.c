@@ -206,6 +206,7 @@ iso_status iso_two_sample_auc(iso_env *env, const float *a, int64_t na, const fl
     iso_parallel(env, FOLDS, fit_fold, &p);
     FAIL_IF(iso_env_interrupted(env), ISO_EINTERRUPT, "interrupted during the two-sample test");
     *auc = iso_auc(p.scores, is_real, n);
+    FAIL_IF(isnan(*auc), ISO_EMEMORY, "out of memory: the AUC of %lld scores", (long long)n);   /* both classes are there */
 done:
     iso_free(fold);
     iso_free(order);
