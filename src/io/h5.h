@@ -19,7 +19,10 @@ typedef struct h5_file {
     const char *path;            /* lent, for messages */
     hid_t id;
     hid_t lapl;                  /* link access that refuses external links */
+    int fd;                      /* the same file, for what HDF5 is not trusted with */
     int64_t bytes;               /* size of the file */
+    int64_t base;                /* byte of the file that HDF5's address 0 stands for */
+    size_t address_bytes, size_bytes;            /* of an address and of a size in this file, at most 8 */
     h5_sink *sink;               /* NULL in files that are read */
     bool silenced;
     H5E_auto2_t print;           /* HDF5's error printing as it was */
@@ -49,8 +52,6 @@ bool h5_signature(const char *path);
 /* Read-only. On any status h5_close must follow. */
 iso_status h5_open(iso_env *env, const char *path, h5_file *f, iso_error *err);
 void h5_close(h5_file *f);
-/* Refuses a file whose stored text is damaged, on which HDF5 itself may crash. For readers, after h5_open. */
-iso_status h5_check_text(const h5_file *f, iso_error *err);
 /* Turn HDF5's error printing off, and on again as it was. For writers too; h5_open and h5_close do it. */
 void h5_silence(h5_file *f);
 void h5_unsilence(h5_file *f);
@@ -88,6 +89,24 @@ iso_status h5_read_text(const h5_array *a, char ***out, iso_error *err);
 void h5_free_text(char **text, int64_t n);
 /* A scalar text attribute; *out NULL if there is none of that name. */
 iso_status h5_attribute_text(const h5_file *f, const char *place, const char *name, char **out, iso_error *err);
+
+/* h5_heap.c: the texts of variable length that n references [n, h5_reference_bytes] point to, into out [n]. */
+iso_status h5_follow_references(const h5_file *f, const unsigned char *references, int64_t n, char **out, iso_error *err);
+size_t h5_reference_bytes(const h5_file *f);
+
+/* h5_header.c: refuses an object whose header HDF5 may not survive; to be called before HDF5 opens it. */
+iso_status h5_check_header(const h5_file *f, const char *place, uint64_t address, iso_error *err);
+iso_status h5_check_root(const h5_file *f, iso_error *err);
+
+/* h5_tree.c: the trees of a group's names and of an array's chunks (none yet: address all ones) stay within the file.
+ * *short_chunk: one takes fewer than chunk_bytes in the file. */
+bool h5_names_are_sane(const h5_file *f, uint64_t tree_address, uint64_t heap_address);
+bool h5_chunks_are_sane(const h5_file *f, uint64_t tree_address, int n_sides, uint64_t chunk_bytes, bool *short_chunk);
+bool h5_has_room(const h5_file *f, uint64_t address, uint64_t n);
+
+/* Whole read of n bytes of the file at `at`, which are within it. */
+iso_status h5_read_bytes(const h5_file *f, int64_t at, int64_t n, unsigned char *out, iso_error *err);
+uint64_t h5_little_endian(const unsigned char *b, size_t n);
 
 void h5_register_lzf(void);                          /* lzf_filter.c: h5py's filter 32000 */
 

@@ -7,6 +7,9 @@
 #include <math.h>
 #include <string.h>
 
+/* A text takes some 100 bytes in memory, however few in the file. A file's rows have names, of a byte at least. */
+enum { TEXTS_OF_ANY_FILE = 1 << 22 };
+
 /* Rows into memory of type `mem`; for a field of a table, as the only field of a table in memory. */
 static iso_status read_rows(const h5_array *a, int64_t first, int64_t n, hid_t mem, void *out, iso_error *err)
 {
@@ -131,32 +134,30 @@ done:
     return st;
 }
 
-/* Many entries may point to the same text in a hostile file: the total is bounded by a multiple of the file. */
-static iso_status read_variable(const h5_array *a, hid_t mem, char **out, iso_error *err)
+/* For HDF5: "converts" a reference to text into the bytes that it consists of, so that HDF5 does not follow it. */
+static herr_t keep_bytes(hid_t from, hid_t to, H5T_cdata_t *c, size_t n, size_t stride, size_t bkg_stride, void *buffer,
+                         void *bkg, hid_t plist)
 {
+    (void)n, (void)stride, (void)bkg_stride, (void)buffer, (void)bkg, (void)plist;
+    c->need_bkg = H5T_BKG_NO;
+    return c->command == H5T_CONV_INIT && H5Tget_size(from) != H5Tget_size(to) ? -1 : 0;
+}
+
+static iso_status read_variable(const h5_array *a, char **out, iso_error *err)
+{
+    static const char name[] = "text as reference";
     iso_status st = ISO_OK;
-    char **lent = NULL;
-    int64_t step = a->is_attribute || a->rows < 4096 ? a->rows : 4096;
-    int64_t budget = (a->file->bytes < INT64_MAX >> 5 ? a->file->bytes : INT64_MAX >> 5) * 16 + (64 << 20);
-    ALLOC(lent, step * a->cols, sizeof *lent);
-    for (int64_t i = 0; i < a->rows && st == ISO_OK; i += step) {
-        int64_t m = step < a->rows - i ? step : a->rows - i;
-        memset(lent, 0, (size_t)(step * a->cols) * sizeof *lent);
-        st = read_rows(a, i, m, mem, lent, err);
-        for (int64_t k = 0; k < m * a->cols && st == ISO_OK; k++) {
-            budget -= lent[k] ? (int64_t)strlen(lent[k]) : 0;
-            out[i * a->cols + k] = iso_strdup(lent[k] ? lent[k] : "");
-            if (budget < 0) st = iso_fail(err, ISO_EDATA, "%s: text of %s is far larger than the file; it is damaged",
-                                          a->file->path, a->place);
-            else if (!out[i * a->cols + k]) st = iso_fail(err, ISO_EMEMORY, "out of memory for text of %s", a->place);
-        }
-        hsize_t count = (hsize_t)(m * a->cols);
-        hid_t space = H5Screate_simple(1, &count, NULL);
-        if (space >= 0) H5Dvlen_reclaim(mem, space, H5P_DEFAULT, lent);
-        h5_drop(space);
-    }
+    unsigned char *references = NULL;            /* [a->n, bytes of one] */
+    hid_t opaque = H5Tcreate(H5T_OPAQUE, h5_reference_bytes(a->file));
+    bool registered = opaque >= 0 && H5Tregister(H5T_PERS_SOFT, name, a->type, opaque, keep_bytes) >= 0;
+    FAIL_IF(!registered, ISO_EDATA, "%s: %s has a type of text that is not understood", a->file->path, a->place);
+    ALLOC(references, a->n, h5_reference_bytes(a->file));
+    TRY(read_rows(a, 0, a->rows, opaque, references, err));
+    TRY(h5_follow_references(a->file, references, a->n, out, err));
 done:
-    iso_free(lent);
+    if (registered) H5Tunregister(H5T_PERS_SOFT, name, -1, -1, keep_bytes);
+    h5_drop(opaque);
+    iso_free(references);
     return st;
 }
 
@@ -167,11 +168,14 @@ iso_status h5_read_text(const h5_array *a, char ***out, iso_error *err)
     hid_t mem = -1;
     *out = NULL;
     FAIL_IF(a->kind != H5_KIND_TEXT && a->n > 0, ISO_EDATA, "%s: %s should hold text but does not", a->file->path, a->place);
+    FAIL_IF(a->n > TEXTS_OF_ANY_FILE && a->n > a->file->bytes, ISO_EDATA,
+            "%s: %s claims %lld texts, far more than its %lld bytes can hold; the file is damaged", a->file->path, a->place,
+            (long long)a->n, (long long)a->file->bytes);
     ALLOC(text, a->n, sizeof *text);
     if (a->n == 0) goto done;
     mem = H5Tcopy(a->type);
     FAIL_IF(mem < 0, ISO_EDATA, "%s: %s has no readable type", a->file->path, a->place);
-    TRY(H5Tis_variable_str(mem) > 0 ? read_variable(a, mem, text, err) : read_fixed(a, mem, text, err));
+    TRY(H5Tis_variable_str(mem) > 0 ? read_variable(a, text, err) : read_fixed(a, mem, text, err));
 done:
     h5_drop(mem);
     if (st != ISO_OK) h5_free_text(text, a->n);

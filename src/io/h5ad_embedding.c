@@ -15,7 +15,6 @@ iso_status iso_h5ad_read_embedding(iso_env *env, const char *path, const char *n
     *values = NULL;
     snprintf(place, sizeof place, "/obsm/%s", name);
     TRY(h5_open(env, path, &f, err));
-    TRY(h5_check_text(&f, err));
     TRY(h5ad_read_frame(&f, "/obs", obs, err));
     TRY(h5_look(&f, place, &what, err));
     FAIL_IF(what != H5_ARRAY, ISO_EDATA, "%s: no array %s; is it the latent.h5ad of a run?", path, place);

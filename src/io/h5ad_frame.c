@@ -127,7 +127,10 @@ done:
 /* ------------------------------------------------------------------------------- categories */
 
 /* For messages: name of row i, if names are known yet. */
-static const char *row_name(const frame_reader *r, int64_t i) { return r->out->index ? r->out->index[i] : "?"; }
+static const char *row_name(const frame_reader *r, int64_t i)
+{
+    return r->out->index && i < r->out->n_rows ? r->out->index[i] : "?";
+}
 
 static iso_status read_codes(const frame_reader *r, const h5_array *a, iso_column *c, iso_error *err)
 {
@@ -223,6 +226,14 @@ static const struct { const char *encoding, *first, *second; column_fn *read; } 
     {"nullable-string-array", "values", "mask", values_and_mask},
 };
 
+/* Before a column is read; the first, which is the row names, sets the length. */
+static iso_status check_length(const frame_reader *r, const char *place, int64_t n, iso_error *err)
+{
+    if (!r->out->index || n == r->out->n_rows) return ISO_OK;
+    return iso_fail(err, ISO_EDATA, "%s: %s has %lld values for %lld rows; the file is damaged", r->f->path, place, (long long)n,
+                    (long long)r->out->n_rows);
+}
+
 static iso_status open_child(const h5_file *f, const char *place, const char *name, h5_array *a, iso_error *err)
 {
     char *child = iso_sprintf("%s/%s", place, name);
@@ -244,6 +255,7 @@ static iso_status read_group_column(const frame_reader *r, const char *place, is
         if (strcmp(encoding, encodings[i].encoding) != 0) continue;
         TRY(open_child(r->f, place, encodings[i].first, &first, err));
         TRY(open_child(r->f, place, encodings[i].second, &second, err));
+        TRY(check_length(r, place, first.n, err));
         *n = first.n;
         *known = true;
         TRY(encodings[i].read(r, place, &first, &second, c, err));
@@ -264,6 +276,7 @@ static iso_status read_array_column(const frame_reader *r, const char *place, is
     h5_array a = {0}, reference = {0}, categories = {0};
     bool legacy = false;
     TRY(h5_array_open(r->f, place, &a, err));
+    TRY(check_length(r, place, a.n, err));
     *n = a.n;
     TRY(h5_attribute_open(r->f, place, "categories", &reference, &legacy, err));
     if (!legacy) {
@@ -305,20 +318,22 @@ done:
     return st;
 }
 
-/* Adds column c [n] to the frame, or warns and leaves it out if it is not known. */
-static iso_status add_column(const frame_reader *r, const char *name, iso_column *c, int64_t n, bool known, iso_error *err)
+/* Adds column c to the frame, or warns and leaves it out if it is not known. */
+static void add_column(const frame_reader *r, const char *name, const iso_column *c, bool known)
 {
-    if (!known) {
-        iso_warn(r->f->env, "%s: %s/%s has an encoding that is not known here; left out", r->f->path, r->place, name);
+    if (known) r->out->columns[r->out->n_columns++] = *c;
+    else iso_warn(r->f->env, "%s: %s/%s has an encoding that is not known here; left out", r->f->path, r->place, name);
+}
+
+/* Constants take next to no room in the file, yet all of it in memory: small files are kept from taking much. */
+static iso_status check_room(const frame_reader *r, int64_t n_columns, iso_error *err)
+{
+    int64_t values, bytes, file = r->f->bytes < INT64_MAX >> 11 ? r->f->bytes : INT64_MAX >> 11;
+    if (iso_mul(r->out->n_rows, n_columns, &values) && iso_mul(values, 8, &bytes) && n_columns <= 1 << 20 &&
+        bytes <= (256 << 20) + file * 1024)
         return ISO_OK;
-    }
-    if (n != r->out->n_rows) {
-        iso_column_clear(c, n);
-        return iso_fail(err, ISO_EDATA, "%s: %s/%s has %lld values for %lld rows; the file is damaged", r->f->path, r->place,
-                        name, (long long)n, (long long)r->out->n_rows);
-    }
-    r->out->columns[r->out->n_columns++] = *c;
-    return ISO_OK;
+    return iso_fail(err, ISO_EDATA, "%s: %s claims %lld rows of %lld columns, far more than its %lld bytes can hold; the file is "
+                    "damaged", r->f->path, r->place, (long long)r->out->n_rows, (long long)n_columns, (long long)r->f->bytes);
 }
 
 static iso_status read_group_frame(const frame_reader *r, iso_error *err)
@@ -339,12 +354,12 @@ static iso_status read_group_frame(const frame_reader *r, iso_error *err)
     r->out->n_rows = n;
     TRY(h5_attribute_open(r->f, r->place, "column-order", &order, &found, err));
     FAIL_IF(!found, ISO_EDATA, "%s: %s has no attribute column-order; is it a dataframe of anndata?", r->f->path, r->place);
-    FAIL_IF(order.n > 1 << 20, ISO_EDATA, "%s: %s has %lld columns", r->f->path, r->place, (long long)order.n);
+    TRY(check_room(r, order.n, err));
     TRY(h5_read_text(&order, &names, err));
     ALLOC(r->out->columns, order.n, sizeof *r->out->columns);
     for (int64_t i = 0; i < order.n; i++) {
         TRY(read_entry(r, names[i], &c, &n, &known, err));
-        TRY(add_column(r, names[i], &c, n, known, err));
+        add_column(r, names[i], &c, known);
     }
 done:
     h5_free_text(names, order.n);
@@ -394,7 +409,7 @@ static iso_status read_field(const frame_reader *r, const h5_array *field, iso_e
         return ISO_OK;
     }
     if (known && c.kind == ISO_COL_INT && in_uns) TRY(apply_categories(r, field, &c, err));
-    TRY(add_column(r, field->field, &c, field->n, known, err));
+    add_column(r, field->field, &c, known);
     return ISO_OK;
 done:
     iso_column_clear(&c, field->n);
@@ -409,6 +424,7 @@ static iso_status read_table_frame(const frame_reader *r, iso_error *err)
     FAIL_IF(table.kind != H5_KIND_TABLE || table.rank != 1, ISO_EDATA, "%s: %s is neither a dataframe nor a table", r->f->path,
             r->place);
     int n_fields = h5_table_n_fields(&table);
+    FAIL_IF(n_fields < 1, ISO_EDATA, "%s: %s is a table without columns", r->f->path, r->place);
     ALLOC(r->out->columns, n_fields, sizeof *r->out->columns);
     for (int i = 0; i < n_fields; i++) {
         TRY(h5_array_field(&table, i, &field, err));

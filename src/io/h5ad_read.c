@@ -31,11 +31,12 @@ bool h5ad_sniff(const char *path)
 {
     if (!h5_signature(path)) return false;
     h5_file f;
-    h5_what obs, var, x;
+    h5_what obs, var, x, modalities;
     /* a file that HDF5 cannot open is ours too: reading it then says what is wrong */
     bool ours = h5_open(NULL, path, &f, NULL) != ISO_OK || h5_look(&f, "/obs", &obs, NULL) != ISO_OK ||
                 h5_look(&f, "/var", &var, NULL) != ISO_OK || h5_look(&f, "/X", &x, NULL) != ISO_OK ||
-                (obs != H5_NOTHING && var != H5_NOTHING) || x != H5_NOTHING;
+                h5_look(&f, "/mod", &modalities, NULL) != ISO_OK || x != H5_NOTHING ||
+                (obs != H5_NOTHING && var != H5_NOTHING && modalities == H5_NOTHING);
     h5_close(&f);
     return ours;
 }
@@ -185,7 +186,6 @@ iso_status h5ad_read(iso_env *env, const char *path, const char *layer, iso_data
     h5_file f;
     char *where = NULL;
     TRY(h5_open(env, path, &f, err));
-    TRY(h5_check_text(&f, err));
     TRY(h5ad_read_frame(&f, "/obs", &d->obs, err));
     TRY(layer ? read_named(&f, layer, d, err) : find_counts(&f, d, err));
     FAIL_IF(!(where = iso_sprintf("%s: %s", path, d->source)), ISO_EMEMORY, "out of memory");

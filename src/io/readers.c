@@ -5,7 +5,9 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
+#include <zlib.h>
 
 const iso_reader iso_readers[] = {
     {"10x-h5", "10x Genomics .h5 (Cell Ranger 1 and later)", tenx_h5_sniff, tenx_h5_read},
@@ -27,15 +29,29 @@ static bool zarr_sniff(const char *path)
     return has_file(path, ".zgroup") || has_file(path, ".zattrs") || has_file(path, ".zmetadata") || has_file(path, "zarr.json");
 }
 
-/* The first bytes of a file; 0 if it cannot be read. */
-static size_t read_start(const char *path, char *b, size_t n)
+/* The first bytes of a file, as they are or unpacked if it is gzipped; how many, 0 if it cannot be read. */
+static size_t read_start(const char *path, bool unpack, char *b, size_t n)
 {
     struct stat s;
-    FILE *f = stat(path, &s) == 0 && S_ISREG(s.st_mode) ? fopen(path, "rb") : NULL;
-    if (!f) return 0;
-    n = fread(b, 1, n, f);
-    fclose(f);
-    return n;
+    bool regular = stat(path, &s) == 0 && S_ISREG(s.st_mode);
+    FILE *f = regular && !unpack ? fopen(path, "rb") : NULL;
+    gzFile gz = regular && unpack ? gzopen(path, "rb") : NULL;
+    int got = gz ? gzread(gz, b, (unsigned)n) : f ? (int)fread(b, 1, n, f) : 0;
+    if (gz) gzclose(gz);
+    if (f) fclose(f);
+    return got > 0 ? (size_t)got : 0;
+}
+
+static bool starts_with(const char *path, bool unpack, const char *start, size_t n)
+{
+    char b[32];
+    return read_start(path, unpack, b, n) == n && memcmp(b, start, n) == 0;
+}
+
+static bool ends_with(const char *path, const char *end)
+{
+    size_t n = strlen(path), k = strlen(end);
+    return n >= k && strcasecmp(path + n - k, end) == 0;
 }
 
 static bool hdf5_has(const char *path, const char *const *places)
@@ -55,29 +71,37 @@ static bool loom_sniff(const char *path) { return hdf5_has(path, (const char *co
 static bool mudata_sniff(const char *path) { return hdf5_has(path, (const char *const[]){"/mod", NULL}); }
 static bool hdf5_sniff(const char *path) { return h5_signature(path); }
 
-static bool zip_sniff(const char *path)
+static bool h5seurat_sniff(const char *path) { return hdf5_has(path, (const char *const[]){"/assays", "/cell.names", NULL}); }
+static bool zip_sniff(const char *path) { return starts_with(path, false, "PK\003\004", 4); }
+static bool gzip_sniff(const char *path) { return starts_with(path, false, "\037\213", 2); }
+static bool gzipped_hdf5_sniff(const char *path) { return gzip_sniff(path) && starts_with(path, true, "\211HDF\r\n\032\n", 8); }
+static bool matrix_market_sniff(const char *path) { return starts_with(path, true, "%%MatrixMarket", 14); }
+static bool pointer_sniff(const char *path) { return starts_with(path, false, "version https://git-lfs", 23); }
+
+/* By what saveRDS and save write, or by name, since they may compress in ways that are not undone here. */
+static bool r_sniff(const char *path)
 {
-    char b[4];
-    return read_start(path, b, 4) == 4 && memcmp(b, "PK\003\004", 4) == 0;
+    static const char *const names[] = {".rds", ".rda", ".rdata"};
+    bool named = false;
+    struct stat s;
+    for (int i = 0; i < 3; i++) named = named || ends_with(path, names[i]);
+    return (named && stat(path, &s) == 0 && S_ISREG(s.st_mode)) || starts_with(path, true, "X\n\0\0\0", 5) ||
+           starts_with(path, true, "RDX", 3);
 }
 
-static bool gzip_sniff(const char *path)
+static bool web_page_sniff(const char *path)
 {
-    char b[2];
-    return read_start(path, b, 2) == 2 && memcmp(b, "\037\213", 2) == 0;
+    char b[16] = "";
+    read_start(path, false, b, sizeof b - 1);
+    const char *start = b + strspn(b, " \t\r\n");
+    return !strncasecmp(start, "<!doctype", 9) || !strncasecmp(start, "<html", 5);
 }
 
-static bool matrix_market_sniff(const char *path)
-{
-    char b[14];
-    return read_start(path, b, 14) == 14 && memcmp(b, "%%MatrixMarket", 14) == 0;
-}
-
-/* Text with a comma, tab or semicolon in its first line. */
+/* Text, gzipped or not, with a comma, tab or semicolon in its first line. */
 static bool table_sniff(const char *path)
 {
     char b[4096];
-    size_t n = read_start(path, b, sizeof b);
+    size_t n = read_start(path, true, b, sizeof b);
     bool separated = false;
     for (size_t i = 0; i < n && b[i] != '\n'; i++) {
         if (!isprint((unsigned char)b[i]) && !isspace((unsigned char)b[i]) && (unsigned char)b[i] < 128) return false;
@@ -91,13 +115,19 @@ const iso_unsupported iso_unsupported_formats[] = {
     {"a Zarr store", zarr_sniff, "is not read yet" TO_H5AD "anndata.read_zarr(path).write_h5ad(\"cells.h5ad\")"},
     {"a loom file", loom_sniff, "is not read yet" TO_H5AD "anndata.io.read_loom(path).write_h5ad(\"cells.h5ad\")"},
     {"a MuData file", mudata_sniff, "holds several modalities; write one: mudata.read(path)[\"rna\"].write_h5ad(\"rna.h5ad\")"},
+    {"an h5Seurat file", h5seurat_sniff, "is not read; convert it in R: SeuratDisk::Convert(path, dest = \"h5ad\")"},
     {"an HDF5 file", hdf5_sniff, "is neither AnnData (obs, var and X) nor 10x (matrix, or a genome's group)"},
+    {"a file of R", r_sniff, "is not read; convert it in R: zellkonverter::writeH5AD(sce, \"cells.h5ad\"), where sce is the "
+     "SingleCellExperiment (of a Seurat object: Seurat::as.SingleCellExperiment(object))"},
+    {"a web page", web_page_sniff, "and not data: the download went wrong; look at it in a browser"},
+    {"a pointer of Git LFS", pointer_sniff, "and not the data itself; get it with: git lfs pull"},
+    {"a gzipped HDF5 file", gzipped_hdf5_sniff, "is not read; unpack it: gunzip FILE"},
     {"a zip archive", zip_sniff, "is not read; unpack it (an .npz" TO_H5AD
      "anndata.AnnData(scipy.sparse.load_npz(path)).write_h5ad(\"cells.h5ad\"))"},
     {"a Matrix Market file", matrix_market_sniff, "is read when named matrix.mtx, with barcodes.tsv and features.tsv or genes.tsv "
      "beside it"},
-    {"a gzip archive", gzip_sniff, "is not read; unpack it (10x: give the folder)"},
     {"a text table", table_sniff, "is not read yet" TO_H5AD "anndata.io.read_csv(path).write_h5ad(\"cells.h5ad\")"},
+    {"a gzip archive", gzip_sniff, "is not read; unpack it (10x: give the folder)"},
     {NULL, NULL, NULL},
 };
 

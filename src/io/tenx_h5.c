@@ -186,7 +186,6 @@ iso_status tenx_h5_read(iso_env *env, const char *path, const char *layer, iso_d
     h5_file f;
     char *group = NULL, *where = NULL;
     TRY(h5_open(env, path, &f, err));
-    TRY(h5_check_text(&f, err));
     bool v3 = is_matrix(&f, "matrix");
     if (layer && (!strcmp(layer, "X") || !strcmp(layer, "matrix"))) layer = NULL;
     FAIL_IF(v3 && layer, ISO_EUSAGE, "%s: a 10x file has one matrix and no layer \"%s\"", path, layer);
