@@ -129,7 +129,6 @@ iso_status h5_open(iso_env *env, const char *path, h5_file *f, iso_error *err)
     FAIL_IF(f->id < 0, ISO_EDATA, "%s: not readable as HDF5 (%s); the file is damaged, cut short or still being written",
             path, h5_why(&why));
     TRY(read_sizes(f, err));
-    TRY(h5_check_root(f, err));
 done:
     h5_drop(fapl);
     return st;
@@ -342,8 +341,7 @@ static iso_status check_storage(h5_array *a, iso_error *err)
     bool fits = iso_mul(a->n, type_bytes, &need) && need <= most;
     FAIL_IF(!fits, ISO_EDATA, "%s: %s claims %lld x %lld values but only %lld bytes are stored; the file is damaged",
             a->file->path, a->place, (long long)a->rows, (long long)a->cols, (long long)stored);
-    bool missing = need > stored && (layout == H5D_COMPACT || (layout == H5D_CONTIGUOUS && stored > 0));
-    FAIL_IF(missing, ISO_EDATA,
+    FAIL_IF(layout != H5D_CHUNKED && stored > 0 && need > stored, ISO_EDATA,
             "%s: %s claims %lld x %lld values but only %lld bytes are stored; the file is damaged", a->file->path, a->place,
             (long long)a->rows, (long long)a->cols, (long long)stored);
     if (layout == H5D_CHUNKED) {

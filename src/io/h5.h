@@ -96,13 +96,6 @@ size_t h5_reference_bytes(const h5_file *f);
 
 /* h5_header.c: refuses an object whose header HDF5 may not survive; to be called before HDF5 opens it. */
 iso_status h5_check_header(const h5_file *f, const char *place, uint64_t address, iso_error *err);
-iso_status h5_check_root(const h5_file *f, iso_error *err);
-
-/* h5_tree.c: the trees of a group's names and of an array's chunks (none yet: address all ones) stay within the file.
- * *short_chunk: one takes fewer than chunk_bytes in the file. */
-bool h5_names_are_sane(const h5_file *f, uint64_t tree_address, uint64_t heap_address);
-bool h5_chunks_are_sane(const h5_file *f, uint64_t tree_address, int n_sides, uint64_t chunk_bytes, bool *short_chunk);
-bool h5_has_room(const h5_file *f, uint64_t address, uint64_t n);
 
 /* Whole read of n bytes of the file at `at`, which are within it. */
 iso_status h5_read_bytes(const h5_file *f, int64_t at, int64_t n, unsigned char *out, iso_error *err);

@@ -22,7 +22,6 @@ anndata = pytest.importorskip("anndata")
 DAMAGE = int(os.environ.get("ISO_TEST_DAMAGE", "1"))
 SECONDS, KIB = 20, 1 << 20                                # a file may take; the program may hold at its peak
 OK, EDATA, EIO = 0, 2, 3
-NO_LEAKS = {"ASAN_OPTIONS": "detect_leaks=0"}             # HDF5 does leak on damaged files; test_out_of_memory looks for ours
 
 
 # --------------------------------------------------------------------------------- the program
@@ -34,7 +33,7 @@ class Checker:
     def __init__(self, tool):
         self.tool = tool
         self.process = subprocess.Popen([tool, "--check"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL, bufsize=0, env={**os.environ, **NO_LEAKS})
+                                        stderr=subprocess.DEVNULL, bufsize=0)
 
     def __call__(self, path):
         """status, message; asserts what holds for any file."""
@@ -67,8 +66,6 @@ class Checker:
         """The most memory that was held, in KiB."""
         self.process.stdin.close()
         self.process.stdout.close()
-        if self.process.returncode is not None:
-            return 0
         _, status, usage = os.wait4(self.process.pid, 0)
         self.process.returncode = os.waitstatus_to_exitcode(status)
         return usage.ru_maxrss
@@ -535,16 +532,6 @@ def test_damaged_chunks(check, tmp_path, sides):
     refused(check, path, "/X has a damaged header (layout)")
 
 
-def test_chunks_of_other_values(check, tmp_path):
-    """The type says that a value is longer than it is in its chunk."""
-    path = whole_10x(tmp_path / "a.h5")
-    kind = b"\x13\1\0\0" + (16).to_bytes(4, "little")     # text of 16 bytes
-    with h5py.File(path) as f:
-        assert f["matrix/features/feature_type"].dtype == "S16"
-    patch(path, kind, kind[:4] + (65535).to_bytes(4, "little"))
-    refused(check, path, "/matrix/features/feature_type has values of 65535 bytes in chunks of values of 16 bytes")
-
-
 @pytest.mark.parametrize("address", [2**64 - 1, 2**63, 2**30])
 def test_damaged_address(check, tmp_path, address):
     path = whole_h5ad(tmp_path / "a.h5ad")
@@ -552,42 +539,6 @@ def test_damaged_address(check, tmp_path, address):
         true = h5py.h5o.get_info(f["obs/real"].id).addr
     patch(path, true.to_bytes(8, "little"), address.to_bytes(8, "little"))
     refused(check, path, "/obs/real is said to be past the end")
-
-
-@pytest.mark.parametrize("field", [0, 8], ids=["tree", "heap"])
-@pytest.mark.parametrize("group", ["/", "obs"])
-def test_damaged_group(check, tmp_path, group, field):
-    """A group's message of type 17 holds the addresses of its tree and of its heap; the root's are in the superblock too."""
-    path = whole_h5ad(tmp_path / "a.h5ad")
-    with h5py.File(path) as f:
-        at = h5py.h5o.get_info(f[group].id).addr
-    content = bytearray(path.read_bytes())
-    at = content.index(b"\x11\0\x10\0", at) + 8 + field
-    true = bytes(content[at:at + 8])
-    path.write_bytes(bytes(content).replace(true, b"\xff" * 8))
-    assert check(path)[0] == EDATA
-
-
-def test_chunk_that_is_not_compressed_and_short(check, tmp_path):
-    """The mask of filters left out says all of them."""
-    path = whole_h5ad(tmp_path / "a.h5ad", "dense", compression="gzip")
-    with h5py.File(path) as f:
-        chunk = f["X"].id.get_chunk_info(0)
-    key = chunk.size.to_bytes(4, "little") + bytes(4) + bytes(24) + chunk.byte_offset.to_bytes(8, "little")
-    patch(path, key, key[:4] + b"\1" + key[5:])
-    refused(check, path, "/X has a damaged header (layout)")
-
-
-def test_filters_that_are_lost(check, tmp_path):
-    """Compressed chunks of an array that does not say how: they are shorter than it needs."""
-    path = whole_h5ad(tmp_path / "a.h5ad", "dense", compression="gzip")
-    content = path.read_bytes()
-    filters = b"\x0b\0\x20\0\1\0\0\0\1\1"             # message 11: one filter
-    assert filters in content
-    path.write_bytes(content.replace(filters, b"\0" + filters[1:]))
-    refused(check, path, "has chunks that are cut short")
-    path.write_bytes(content.replace(b"\1\0\x08\0\1\0\1\0deflate\0", b"\2\0\x08\0\1\0\1\0shuffle\0"))
-    refused(check, path, "has chunks that are cut short")
 
 
 def test_contiguous_values_past_their_room(check, tmp_path):
