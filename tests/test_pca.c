@@ -149,7 +149,8 @@ static void two_genes_by_hand(void **state)
         double a = (double)dense[2 * i] - 2.25, b = (double)dense[2 * i + 1] - 2.25;
         xx += a * a / 3, xy += a * b / 3, yy += b * b / 3;
     }
-    double root = sqrt((xx - yy) * (xx - yy) / 4 + xy * xy), first = (xx + yy) / 2 + root, second = (xx + yy) / 2 - root;
+    double root = sqrt((xx - yy) * (xx - yy) / 4 + xy * xy);
+    double first = (xx + yy) / 2 + root, second = (xx + yy) / 2 - root;
     assert_int_equal(iso_pca_fit(env, &x, false, 1, 0, &p, NULL), ISO_OK);
     assert_true(fabs(p.variance[0] - first) < 1e-9 && fabs(p.noise - second) < 1e-9);
     assert_true(fabs(p.total_variance - xx - yy) < 1e-9);

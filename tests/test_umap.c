@@ -93,8 +93,9 @@ static void a_line_stays_a_line(void **state)
     layout(env, x, N, 1, NEIGHBORS, xy);
     for (int i = 0; i < N; i++) {
         int nearest = -1;
+        double least = HUGE_VAL;
         for (int j = 0; j < N; j++)
-            if (j != i && (nearest < 0 || distance(xy + 2 * i, xy + 2 * j) < distance(xy + 2 * i, xy + 2 * nearest))) nearest = j;
+            if (j != i && distance(xy + 2 * i, xy + 2 * j) < least) nearest = j, least = distance(xy + 2 * i, xy + 2 * j);
         close += abs(nearest - i) <= NEIGHBORS;
     }
     assert_true(close > N * 95 / 100);

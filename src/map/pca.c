@@ -2,8 +2,9 @@
  *
  * The eigenvectors of S = (X - 1 m')'(X - 1 m') / (n - 1) by krylov.c, where X [cells, genes] holds x,
  * or log1p(x / total * 1e4), and m its column means. S q takes one pass over the cells: y = x_i q - m'q, then x_i' y is
- * added to the result, while the cell is in the cache (the y of all cells add up to 0, so x_i needs no mean there). What is left over is the noise of probabilistic PCA (Tipping &
- * Bishop 1999, doi:10.1111/1467-9868.00196, eq. 8), over as many dimensions as the centred data can have. */
+ * added to the result, while the cell is in the cache (the y of all cells add up to 0, so x_i needs no mean there).
+ * What is left over is the noise of probabilistic PCA (Tipping & Bishop 1999, doi:10.1111/1467-9868.00196, eq. 8), over
+ * as many dimensions as the centred data can have. */
 #include "krylov.h"
 #include "map.h"
 
