@@ -94,8 +94,10 @@ static void a_line_stays_a_line(void **state)
     for (int i = 0; i < N; i++) {
         int nearest = -1;
         double least = HUGE_VAL;
-        for (int j = 0; j < N; j++)
-            if (j != i && distance(xy + 2 * i, xy + 2 * j) < least) nearest = j, least = distance(xy + 2 * i, xy + 2 * j);
+        for (int j = 0; j < N; j++) {
+            double far = distance(xy + 2 * i, xy + 2 * j);
+            if (j != i && far < least) nearest = j, least = far;
+        }
         close += abs(nearest - i) <= NEIGHBORS;
     }
     assert_true(close > N * 95 / 100);
