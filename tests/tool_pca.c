@@ -1,6 +1,6 @@
 /* tool_pca: PCA, layout and two-sample test of map/ on files, for tests/py. Raw files are float32; seed 1.
- *   tool_pca pca FILE LOG1P K THREADS OUT    FILE: what the readers read. Prints total variance, noise and the K variances;
- *                                            OUT: loadings [K, genes], then scores [cells, K]
+ *   tool_pca pca FILE LOG1P K THREADS OUT    FILE: what the readers read. Prints total variance, noise, then
+ *                                            the K variances; OUT: loadings [K, genes], then scores [cells, K]
  *   tool_pca umap X n d k MIN_DIST OUT       neighbours, graph and layout of X [n, d], two threads; OUT: [n, 2]
  *   tool_pca two_sample A n B m d            prints the AUC of A [n, d] against B [m, d] */
 #include "io/dataset.h"
@@ -101,7 +101,13 @@ done:
     return st;
 }
 
-static const struct command { const char *name; int arguments; iso_status (*run)(char **arg, iso_error *err); } commands[] = {
+typedef struct command {
+    const char *name;
+    int arguments;
+    iso_status (*run)(char **arg, iso_error *err);
+} command;
+
+static const command commands[] = {
     {"pca", 5, run_pca},
     {"umap", 6, run_umap},
     {"two_sample", 5, run_two_sample},

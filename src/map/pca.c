@@ -2,8 +2,9 @@
  *
  * The eigenvectors of S = (X - 1 m')'(X - 1 m') / (n - 1) by krylov.c, where X [cells, genes] holds x,
  * or log1p(x / total * 1e4), and m its column means. S q takes one pass over the cells: y = x_i q - m'q, then x_i' y is
- * added to the result, while the cell is in the cache. What is left over is the noise of probabilistic PCA (Tipping &
- * Bishop 1999, doi:10.1111/1467-9868.00196, eq. 8), over as many dimensions as the centred data can have. */
+ * added to the result, while the cell is in the cache (the y of all cells add up to 0, so x_i needs no mean there).
+ * What is left over is the noise of probabilistic PCA (Tipping & Bishop 1999, doi:10.1111/1467-9868.00196, eq. 8), over
+ * as many dimensions as the centred data can have. */
 #include "krylov.h"
 #include "map.h"
 
@@ -20,8 +21,7 @@ typedef struct cells {
     int64_t *begin;               /* [n_chunks + 1] first cell of each chunk, of about as many values */
     double *mean;                 /* [genes] */
     double *partial;              /* [n_chunks, genes, W] sums of each chunk of cells */
-    double *partial_y;            /* [n_chunks, W] */
-    double shift[W], sum_y[W];    /* m'q; sum of y */
+    double shift[W];              /* m'q */
     const double *q;              /* [genes, W] */
     double *out;                  /* [genes, W] */
 } cells;
@@ -109,7 +109,6 @@ static iso_status open_cells(iso_env *env, const iso_csr *x, bool log1p_data, ce
     ALLOC(s->begin, s->n_chunks + 1, sizeof *s->begin);
     ALLOC(s->mean, G, sizeof *s->mean);
     ALLOC(s->partial, s->n_chunks * G, W * sizeof *s->partial);
-    ALLOC(s->partial_y, s->n_chunks * W, sizeof *s->partial_y);
     cut_chunks(s);
     iso_parallel(env, s->n_chunks, sum_chunk, s);
     for (int64_t g = 0; n > 0 && g < G; g++) s->mean[g] = over_chunks(s, g, 0) / (double)n;
@@ -131,7 +130,6 @@ static void close_cells(cells *s)
     iso_free(s->begin);
     iso_free(s->mean);
     iso_free(s->partial);
-    iso_free(s->partial_y);
 }
 
 /* ------------------------------------------------------------------------------------------- product S q */
@@ -143,7 +141,7 @@ static void product_chunk(void *arg, int64_t chunk)
     const int32_t *indices = s->x->indices;
     const float *values = s->values;
     const double *q = s->q;
-    double *sum = s->partial + chunk * s->x->n_cols * W, sum_y[W] = {0};
+    double *sum = s->partial + chunk * s->x->n_cols * W;
     memset(sum, 0, (size_t)(s->x->n_cols * W) * sizeof *sum);
     for (int64_t i = s->begin[chunk]; i < s->begin[chunk + 1]; i++) {
         double y[W];
@@ -152,14 +150,12 @@ static void product_chunk(void *arg, int64_t chunk)
             const double v = (double)values[e], *from = q + (int64_t)indices[e] * W;
             for (int k = 0; k < W; k++) y[k] += v * from[k];
         }
-        for (int k = 0; k < W; k++) sum_y[k] += y[k];
         for (int64_t e = indptr[i]; e < indptr[i + 1]; e++) {
             const double v = (double)values[e];
             double *to = sum + (int64_t)indices[e] * W;
             for (int k = 0; k < W; k++) to[k] += v * y[k];
         }
     }
-    memcpy(s->partial_y + chunk * W, sum_y, sizeof sum_y);
 }
 
 static void product_genes(void *arg, int64_t range)
@@ -168,7 +164,7 @@ static void product_genes(void *arg, int64_t range)
     int64_t G = s->x->n_cols, end = (range + 1) * GENE_RANGE < G ? (range + 1) * GENE_RANGE : G;
     double scale = s->x->n_rows > 1 ? 1 / (double)(s->x->n_rows - 1) : 0;
     for (int64_t g = range * GENE_RANGE; g < end; g++)
-        for (int k = 0; k < W; k++) s->out[g * W + k] = (over_chunks(s, g, k) - s->mean[g] * s->sum_y[k]) * scale;
+        for (int k = 0; k < W; k++) s->out[g * W + k] = over_chunks(s, g, k) * scale;
 }
 
 static void product(void *arg, iso_env *env, const double *q, double *out)
@@ -177,12 +173,10 @@ static void product(void *arg, iso_env *env, const double *q, double *out)
     int64_t G = s->x->n_cols;
     s->q = q, s->out = out;
     for (int k = 0; k < W; k++) {
-        s->shift[k] = s->sum_y[k] = 0;
+        s->shift[k] = 0;
         for (int64_t g = 0; g < G; g++) s->shift[k] += s->mean[g] * q[g * W + k];
     }
     iso_parallel(env, s->n_chunks, product_chunk, s);
-    for (int64_t c = 0; c < s->n_chunks; c++)
-        for (int k = 0; k < W; k++) s->sum_y[k] += s->partial_y[c * W + k];
     iso_parallel(env, (G + GENE_RANGE - 1) / GENE_RANGE, product_genes, s);
 }
 

@@ -193,7 +193,8 @@ iso_status iso_two_sample_auc(iso_env *env, const float *a, int64_t na, const fl
     for (int64_t i = 0; i < n; i++)
         for (int64_t k = 0; k < d; k++)
             FAIL_IF(!isfinite(features(&p, i)[k]), ISO_EDATA,
-                    "two-sample test: feature %lld of %s cell %lld is not finite", (long long)k, i < na ? "real" : "generated", (long long)(i < na ? i : i - na));
+                    "two-sample test: feature %lld of %s cell %lld is not finite", (long long)k,
+                    i < na ? "real" : "generated", (long long)(i < na ? i : i - na));
     ALLOC(fold, n, sizeof *fold);
     ALLOC(order, n, sizeof *order);
     ALLOC(is_real, n, sizeof *is_real);
@@ -206,7 +207,8 @@ iso_status iso_two_sample_auc(iso_env *env, const float *a, int64_t na, const fl
     iso_parallel(env, FOLDS, fit_fold, &p);
     FAIL_IF(iso_env_interrupted(env), ISO_EINTERRUPT, "interrupted during the two-sample test");
     *auc = iso_auc(p.scores, is_real, n);
-    FAIL_IF(isnan(*auc), ISO_EMEMORY, "out of memory: the AUC of %lld scores", (long long)n);   /* both classes are there */
+    /* Both classes are there and all scores are finite. */
+    FAIL_IF(isnan(*auc), ISO_EMEMORY, "out of memory: the AUC of %lld scores", (long long)n);
 done:
     iso_free(fold);
     iso_free(order);
