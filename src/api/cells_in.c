@@ -15,6 +15,19 @@ done:
     return st;
 }
 
+iso_status iso_read_labels(const iso_dataset *d, const iso_options *o, int32_t **codes, char ***names, int32_t *n,
+                           iso_error *err)
+{
+    iso_status st = ISO_OK;
+    const char *key = iso_opt_text(o, "labels_key");
+    const iso_column *column = key ? iso_frame_column(&d->obs, key) : NULL;
+    *codes = NULL, *names = NULL, *n = 0;
+    FAIL_IF(key && !column, ISO_EUSAGE, "%s: no column \"%s\" in obs (--labels-key)", d->path, key);
+    if (column) TRY(iso_column_factor(&d->obs, column, codes, names, n, err));
+done:
+    return st;
+}
+
 iso_status iso_input_model(iso_env *env, const iso_options *o, int i, iso_model **out, iso_error *err)
 {
     iso_status st = ISO_OK;

@@ -8,6 +8,10 @@
 iso_status iso_read_cells(iso_env *env, const char *path, const iso_likelihood *law, const iso_options *o,
                           iso_dataset **out, iso_error *err);
 
+/* The categories of --labels-key: codes [cells], names [n], the caller's; all NULL and 0 when it is not given. */
+iso_status iso_read_labels(const iso_dataset *d, const iso_options *o, int32_t **codes, char ***names, int32_t *n,
+                           iso_error *err);
+
 /* The first two inputs, RUN and CELLS, ready to be scored. */
 typedef struct iso_scored {
     iso_model *model;

@@ -232,19 +232,6 @@ done:
 
 /* ------------------------------------------------------------------------------------------------ flow */
 
-static iso_status take_labels(comparison *c, iso_error *err)
-{
-    iso_status st = ISO_OK;
-    const iso_dataset *d = c->stage.data;
-    const char *key = iso_opt_text(c->stage.options, "labels_key");
-    if (!key) return ISO_OK;
-    const iso_column *column = iso_frame_column(&d->obs, key);
-    FAIL_IF(!column, ISO_EUSAGE, "%s: no column \"%s\" in obs (--labels-key)", d->path, key);
-    TRY(iso_column_factor(&d->obs, column, &c->labels, &c->names, &c->n_groups, err));
-done:
-    return st;
-}
-
 /* Groups are the labels, or else the clusters of the VAE's latent space; a and b the two largest. */
 static iso_status choose_groups(comparison *c, const float *mu, int d, iso_error *err)
 {
@@ -382,7 +369,7 @@ iso_status iso_cmd_compare(iso_env *env, const iso_options *o, const char *comma
     TRY(iso_text_open(o, &t, err));
     TRY(iso_read_cells(env, path, law, o, &d, err));
     c.stage = (iso_contrast_stage){.data = d, .options = resolved, .counts = law->counts || law->log1p_data};
-    TRY(take_labels(&c, err));
+    TRY(iso_read_labels(d, resolved, &c.labels, &c.names, &c.n_groups, err));
     TRY(fit_both(&c, o, err));
     TRY(measure(&c, err));
     print(&c, t.file);

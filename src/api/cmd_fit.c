@@ -29,18 +29,6 @@ done:
     return st;
 }
 
-static iso_status take_labels(iso_run *r, iso_error *err)
-{
-    iso_status st = ISO_OK;
-    const char *key = iso_opt_text(r->options, "labels_key");
-    if (!key) return ISO_OK;
-    const iso_column *c = iso_frame_column(&r->data->obs, key);
-    FAIL_IF(!c, ISO_EUSAGE, "%s: no column \"%s\" in obs (--labels-key)", r->data->path, key);
-    TRY(iso_column_factor(&r->data->obs, c, &r->labels, &r->label_names, &r->n_labels, err));
-done:
-    return st;
-}
-
 /* Principal components of the same cells, as many, for comparison. */
 static iso_status score_pca(iso_env *env, iso_run *r, iso_error *err)
 {
@@ -173,7 +161,7 @@ iso_status iso_cmd_fit(iso_env *env, const iso_options *o, const char *command_l
     TRY(iso_likelihood_find(iso_opt_text(resolved, "likelihood"), &law, err));
     TRY(iso_read_cells(env, path, law, o, &d, err));
     r.data = d;
-    TRY(take_labels(&r, err));
+    TRY(iso_read_labels(d, resolved, &r.labels, &r.label_names, &r.n_labels, err));
     TRY(iso_sha256_path(path, sha256, err));
     r.read_s = iso_now_s() - start;
     TRY(iso_make_dir(r.folder, err));
