@@ -125,6 +125,8 @@ iso_status h5_open(iso_env *env, const char *path, h5_file *f, iso_error *err)
     FAIL_IF(f->lapl < 0 || fapl < 0 || H5Pset_elink_cb(f->lapl, refuse_link, NULL) < 0, ISO_EMEMORY,
             "%s: HDF5 could not make its settings", path);
     H5Pset_file_locking(fapl, true, true);       /* ignore file systems that have no locks */
+    TRY(h5_check_superblock(f, err));
+    TRY(h5_try(path, fapl, err));
     f->id = H5Fopen(path, H5F_ACC_RDONLY, fapl);
     FAIL_IF(f->id < 0, ISO_EDATA, "%s: not readable as HDF5 (%s); the file is damaged, cut short or still being written",
             path, h5_why(&why));

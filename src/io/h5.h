@@ -96,6 +96,12 @@ size_t h5_reference_bytes(const h5_file *f);
 
 /* h5_header.c: refuses an object whose header HDF5 may not survive; to be called before HDF5 opens it. */
 iso_status h5_check_header(const h5_file *f, const char *place, uint64_t address, iso_error *err);
+/* The same for the whole file, before HDF5 opens it: refuses one with a cache image, which only HDF5's own tools make
+ * and on which it crashes if it is damaged. */
+iso_status h5_check_superblock(const h5_file *f, iso_error *err);
+
+/* h5_trial.c: ISO_EDATA if HDF5 does not survive a look at the whole structure of the file, which a child process takes. */
+iso_status h5_try(const char *path, hid_t fapl, iso_error *err);
 
 /* Whole read of n bytes of the file at `at`, which are within it. */
 iso_status h5_read_bytes(const h5_file *f, int64_t at, int64_t n, unsigned char *out, iso_error *err);

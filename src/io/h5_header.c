@@ -221,3 +221,35 @@ iso_status h5_check_header(const h5_file *f, const char *place, uint64_t address
 done:
     return st;
 }
+
+/* -------------------------------------------------------------------------------- the superblock */
+
+/* Superblock, versions 2 and 3: signature (8), version, bytes of an address, bytes of a size, flags, base address,
+ * address of an extension. The extension is a header of version 2: "OHDR", version, flags, times (16, flag 32), bounds
+ * (4, flag 16), size (1 << flags & 3), then messages: type (1), size (2), flags (1), order (2, flag 4), data. */
+iso_status h5_check_superblock(const h5_file *f, iso_error *err)
+{
+    enum { CACHE_IMAGE = 24, FIXED = 12, EXTENSION = 512 };
+    iso_status st = ISO_OK;
+    unsigned char head[FIXED + 16], block[EXTENSION] = {0};
+    int64_t at = 0, room;
+    do {
+        if (at + (int64_t)sizeof head > f->bytes) return ISO_OK;             /* not HDF5, which it will say itself */
+        TRY(h5_read_bytes(f, at, sizeof head, head, err));
+    } while (memcmp(head, "\211HDF\r\n\032\n", 8) != 0 && (at = at ? 2 * at : 512));
+    if (head[8] < 2 || head[9] > 8) return ISO_OK;
+    uint64_t extension = h5_little_endian(head + FIXED + head[9], head[9]) + (uint64_t)at;
+    if (extension >= (uint64_t)f->bytes) return ISO_OK;                      /* none */
+    room = f->bytes - (int64_t)extension < EXTENSION ? f->bytes - (int64_t)extension : EXTENSION;
+    TRY(h5_read_bytes(f, (int64_t)extension, room, block, err));
+    unsigned flags = block[5];
+    span s = {block + 6, sizeof block - 6};
+    take(&s, (flags & 32 ? 16 : 0) + (flags & 16 ? 4 : 0) + ((size_t)1 << (flags & 3)));
+    for (const unsigned char *m; (m = take(&s, flags & 4 ? 6 : 4));) {
+        FAIL_IF(m[0] == CACHE_IMAGE || m[0] == CONTINUATION, ISO_EDATA,
+                "%s: it holds an image of HDF5's cache, which is not read here; rewrite it with h5repack", f->path);
+        if (!take(&s, h5_little_endian(m + 1, 2))) break;
+    }
+done:
+    return st;
+}

@@ -515,7 +515,7 @@ def test_damaged_enumeration(check, tmp_path):
     for k, size in enumerate((0x100, 0xffffffff, 8)):
         path = whole_h5ad(tmp_path / f"{k}.h5ad")
         patch(path, base, base.replace(b"\1\0\0\0", size.to_bytes(4, "little")), n)
-        refused(check, path, "has a damaged header")
+        refused(check, path, "the file is damaged")
 
 
 def test_damaged_table(check, tmp_path):
@@ -771,3 +771,27 @@ def test_not_a_file(check, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     refused(check, tmp_path / "pipe", "neither a file nor a folder", status=EIO)
     refused(check, "/dev/null", "neither a file nor a folder", status=EIO)
+
+
+def test_a_crash_of_hdf5_is_not_ours(check, tmp_path):
+    """A symbolic link whose text lies far outside the group's heap: HDF5 1.10 follows it and dies, in a child process."""
+    path = whole_h5ad(tmp_path / "a.h5ad")
+    content = bytearray(path.read_bytes())
+    at = content.index(b"SNOD") + 8                       # entries: name (8), header (8), kind (4), zero (4), scratch (16)
+    content[at + 16:at + 20] = (2).to_bytes(4, "little")
+    content[at + 24:at + 28] = (0x7fffffff).to_bytes(4, "little")
+    path.write_bytes(content)
+    refused(check, path, "damaged")
+
+
+def test_an_image_of_the_cache_is_refused(check, tmp_path):
+    """Version 2 of the superblock: its extension is a header whose message 24 says where the image is."""
+    path = tmp_path / "a.h5ad"
+    with h5py.File(whole_h5ad(tmp_path / "w.h5ad")) as old, h5py.File(path, "w", libver="v110") as f:
+        for name in old:
+            old.copy(name, f)
+    content = bytearray(path.read_bytes())
+    content[20:28] = len(content).to_bytes(8, "little")
+    content += b"OHDR\2\0\x40" + b"\x18\x10\0\0" + bytes(60)
+    path.write_bytes(content)
+    refused(check, path, "h5repack")
