@@ -53,7 +53,7 @@ def test_bare_call_prints_usage_on_stderr():
 
 def test_help_of_every_command():
     names = commands()
-    assert names == ["fit", "compare", "embed", "score", "sample", "prototype", "path", "info"]
+    assert names == ["fit", "compare", "embed", "score", "sample", "prototype", "path", "info", "bench"]
     for name in names:
         a, b, c = run("help", name), run(name, "--help"), run(name, "x", "-h")
         assert a.returncode == 0 and a.stderr == ""
@@ -204,3 +204,38 @@ def test_a_reader_of_the_talk_that_leaves_does_not_end_a_training(cells, tmp_pat
     r = subprocess.run([PROGRAM, "fit", cells, "--max-epochs", "2", "-o", tmp_path / "run"], stderr=write)
     os.close(write)
     assert r.returncode == 0
+
+
+# ----------------------------------------------------------------------------------------- bench
+
+
+def table(text):
+    rows = [line.split("\t") for line in text.splitlines() if not line.startswith("#")]
+    assert all(len(row) == len(rows[0]) for row in rows)
+    return {row[0]: dict(zip(rows[0][1:], row[1:])) for row in rows[1:]}
+
+
+@pytest.mark.parametrize("words", [["--n-genes", 300, "--batch-size", 40], ["--likelihood", "zinb", "--n-genes", 50, "--n-layers", 2]])
+def test_bench_step_takes_a_step_apart(words):
+    r = run("bench", "step", *words)
+    assert r.returncode == 0, r.stderr
+    rows = table(r.stdout)
+    total = float(rows["step"]["forward_ms"])
+    parts = sum(float(row["forward_ms"]) + float(row["backward_ms"]) for name, row in rows.items() if name not in ("step", "cells a second"))
+    assert {"gather the batch", "adam", "norm of the gradient"} < set(rows) and total > 0 and parts < 1.3 * total
+
+
+def test_bench_step_on_cells(cells):
+    r = run("bench", "step", cells, "--batch-size", 16)
+    assert r.returncode == 0 and "120 cells x 40 genes" in r.stdout
+
+
+def test_bench_ops_lists_the_kernels():
+    rows = table(run("bench", "ops", "--n-genes", 128, "--batch-size", 16).stdout)
+    assert {"nb", "zinb", "adam", "csr_linear"} < set(rows)
+    assert all(float(row["ms"]) > 0 and float(row["reference_ms"]) > 0 for row in rows.values())
+
+
+def test_bench_of_what():
+    r = run("bench", "strep")
+    assert r.returncode == 1 and "bench step, bench ops" in r.stderr
