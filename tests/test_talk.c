@@ -23,7 +23,8 @@ static void set_stage(stage *s, bool terminal)
     memset(s, 0, sizeof *s);
     if (terminal) {
         ends[0] = posix_openpt(O_RDWR | O_NOCTTY);
-        assert_true(ends[0] >= 0 && grantpt(ends[0]) == 0 && unlockpt(ends[0]) == 0);
+        if (ends[0] < 0) skip();                 /* a container without /dev/pts */
+        assert_true(grantpt(ends[0]) == 0 && unlockpt(ends[0]) == 0);
         ends[1] = open(ptsname(ends[0]), O_RDWR | O_NOCTTY);
     } else {
         assert_int_equal(pipe(ends), 0);

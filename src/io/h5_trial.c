@@ -54,8 +54,10 @@ static herr_t look_at_object(hid_t root, const char *name, const object_info *in
 static void look_at_file(const char *path, hid_t fapl)
 {
     struct rlimit none = {0, 0}, some = {SECONDS, SECONDS};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};           /* an interrupt is for the parent */
     int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
     if (nowhere >= 0) dup2(nowhere, STDERR_FILENO);              /* the C library's last words */
+    sigaction(SIGINT, &ignore, NULL);
     setrlimit(RLIMIT_CORE, &none);
     setrlimit(RLIMIT_CPU, &some);
     hid_t file = H5Fopen(path, H5F_ACC_RDONLY, fapl);

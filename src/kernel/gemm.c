@@ -19,10 +19,23 @@ typedef struct gemm_job {
     bool ta, tb;
     int64_t M, N, K, lda, ldb, ldc;
     real alpha, beta;
-    const real *A, *B;
+    const real *A, *B, *bias;
     real *C;
     int64_t block_m, block_n, blocks_n;
 } gemm_job;
+
+static void multiply(const gemm_job *j, int64_t M, int64_t N, const real *A, const real *B, real *C)
+{
+#ifdef USE_DNNL
+    int threads = omp_get_max_threads();
+    if (threads != 1) omp_set_num_threads(1);
+    dnnl_status_t done = dnnl_sgemm(j->ta ? 'T' : 'N', j->tb ? 'T' : 'N', M, N, j->K, j->alpha, A, j->lda, B, j->ldb,
+                                    j->beta, C, j->ldc);
+    if (threads != 1) omp_set_num_threads(threads);
+    if (done == dnnl_success) return;
+#endif
+    j->kernels->gemm(j->ta, j->tb, M, N, j->K, j->alpha, A, j->lda, B, j->ldb, j->beta, C, j->ldc);
+}
 
 static void one_block(void *arg, int64_t i)
 {
@@ -33,15 +46,9 @@ static void one_block(void *arg, int64_t i)
     const real *A = j->A + (j->ta ? m : m * j->lda);
     const real *B = j->B + (j->tb ? n * j->ldb : n);
     real *C = j->C + m * j->ldc + n;
-#ifdef USE_DNNL
-    int threads = omp_get_max_threads();
-    if (threads != 1) omp_set_num_threads(1);
-    dnnl_status_t done = dnnl_sgemm(j->ta ? 'T' : 'N', j->tb ? 'T' : 'N', M, N, j->K, j->alpha, A, j->lda, B, j->ldb,
-                                    j->beta, C, j->ldc);
-    if (threads != 1) omp_set_num_threads(threads);
-    if (done == dnnl_success) return;
-#endif
-    j->kernels->gemm(j->ta, j->tb, M, N, j->K, j->alpha, A, j->lda, B, j->ldb, j->beta, C, j->ldc);
+    multiply(j, M, N, A, B, C);
+    for (int64_t r = 0; j->bias && r < M; r++)          /* while the block is in cache */
+        for (int64_t c = 0; c < N; c++) C[r * j->ldc + c] += j->bias[n + c];
 }
 
 /* Cut the longer side first, in pieces of at least 64, until a block is about 4 Mflop or there are 16. */
@@ -59,10 +66,10 @@ static void choose_blocks(gemm_job *j)
 }
 
 void iso_gemm(iso_env *env, bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda,
-              const real *B, int64_t ldb, real beta, real *C, int64_t ldc)
+              const real *B, int64_t ldb, real beta, real *C, int64_t ldc, const real *bias)
 {
     if (M <= 0 || N <= 0) return;
-    gemm_job j = {iso_kernels_best(), ta, tb, M, N, K, lda, ldb, ldc, alpha, beta, A, B, C, 0, 0, 0};
+    gemm_job j = {iso_kernels_best(), ta, tb, M, N, K, lda, ldb, ldc, alpha, beta, A, B, bias, C, 0, 0, 0};
     choose_blocks(&j);
     iso_parallel(env, (M + j.block_m - 1) / j.block_m * j.blocks_n, one_block, &j);
 }

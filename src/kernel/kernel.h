@@ -73,9 +73,9 @@ extern const iso_kernels *const iso_kernel_table[];
 /* The fastest this CPU supports; the environment variable ISOLARIO_ISA names another. */
 const iso_kernels *iso_kernels_best(void);
 
-/* C [M, N] = alpha op(A) op(B) + beta C, row-major, on the threads of env: cut into blocks that depend on the shape
+/* C [M, N] = alpha op(A) op(B) + beta C + bias [N] (NULL: none) on each row, row-major, on the threads of env: cut into blocks that depend on the shape
  * alone, each block one single-threaded oneDNN call (float) or plain C (double, or where oneDNN is missing). */
 void iso_gemm(iso_env *env, bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda,
-              const real *B, int64_t ldb, real beta, real *C, int64_t ldc);
+              const real *B, int64_t ldb, real beta, real *C, int64_t ldc, const real *bias);
 
 #endif

@@ -16,10 +16,8 @@ static const char *shape(const iso_graph *g, iso_node *n)
 
 static void forward(const iso_args *a)
 {
-    for (int64_t r = 0; a->in[2] && r < a->rows; r++)
-        for (int64_t c = 0; c < a->cols; c++) a->out[r * a->cols + c] = a->in[2][c];
-    iso_gemm(a->env, false, true, a->rows, a->cols, a->in_cols[0], 1, a->in[0], a->in_cols[0], a->in[1], a->in_cols[0],
-             a->in[2] ? 1 : 0, a->out, a->cols);
+    iso_gemm(a->env, false, true, a->rows, a->cols, a->in_cols[0], 1, a->in[0], a->in_cols[0], a->in[1], a->in_cols[0], 0,
+             a->out, a->cols, a->in[2]);
 }
 
 enum { COLUMNS = 512 };         /* of the bias gradient, a block */
@@ -38,9 +36,9 @@ static void backward(const iso_args *a)
 {
     int64_t K = a->in_cols[0], N = a->cols;
     if (a->d_in[0])
-        iso_gemm(a->env, false, false, a->rows, K, N, 1, a->d_out, N, a->in[1], K, a->add[0] ? 1 : 0, a->d_in[0], K);
+        iso_gemm(a->env, false, false, a->rows, K, N, 1, a->d_out, N, a->in[1], K, a->add[0] ? 1 : 0, a->d_in[0], K, NULL);
     if (a->d_in[1])
-        iso_gemm(a->env, true, false, N, K, a->rows, 1, a->d_out, N, a->in[0], K, a->add[1] ? 1 : 0, a->d_in[1], K);
+        iso_gemm(a->env, true, false, N, K, a->rows, 1, a->d_out, N, a->in[0], K, a->add[1] ? 1 : 0, a->d_in[1], K, NULL);
     if (a->d_in[2]) iso_parallel(a->env, (N + COLUMNS - 1) / COLUMNS, bias_block, (void *)a);
 }
 

@@ -3,15 +3,20 @@
 
 static void forward(const iso_args *a)
 {
-    for (int64_t i = 0; i < a->rows * a->cols; i++) a->out[i] = a->in[0][i] > 0 ? a->in[0][i] : 0;
+    const real *restrict x = a->in[0];
+    real *restrict y = a->out;
+    for (int64_t i = 0; i < a->rows * a->cols; i++) y[i] = x[i] > 0 ? x[i] : 0;
 }
 
 static void backward(const iso_args *a)
 {
-    if (a->add[0])
-        for (int64_t i = 0; i < a->rows * a->cols; i++) a->d_in[0][i] += a->out[i] > 0 ? a->d_out[i] : 0;
-    else
-        for (int64_t i = 0; i < a->rows * a->cols; i++) a->d_in[0][i] = a->out[i] > 0 ? a->d_out[i] : 0;
+    const real *restrict y = a->out, *restrict d = a->d_out;
+    real *restrict dx = a->d_in[0];
+    bool add = a->add[0];
+    for (int64_t i = 0; i < a->rows * a->cols; i++) {
+        real di = d[i], old = add ? dx[i] : 0;              /* read in any case: no branch, so that it vectorises */
+        dx[i] = old + (y[i] > 0 ? di : 0);
+    }
 }
 
 static const iso_example examples[] = {

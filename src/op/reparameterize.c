@@ -21,15 +21,18 @@ static int64_t saved_size(const iso_graph *g, const iso_node *n, int j, int64_t 
 
 static int64_t work_size(const iso_graph *g, const iso_node *n, int64_t cells, bool backward)
 {
-    (void)g, (void)cells;
-    return backward ? 0 : n->cols;
+    (void)g;
+    return backward ? 0 : cells * n->cols;
 }
 
-static void forward(const iso_args *a)
+enum { ROWS = 8 };              /* cells a block */
+
+static void forward_block(void *arg, int64_t block)
 {
+    const iso_args *a = arg;
     iso_rng_key key = {a->settings->seed, 256 + (uint32_t)a->node_id, a->settings->draw};
-    for (int64_t r = 0; r < a->rows; r++) {
-        real *eps = a->saved[0] ? a->saved[0] + r * a->cols : a->work;
+    for (int64_t r = block * ROWS; r < a->rows && r < (block + 1) * ROWS; r++) {
+        real *eps = (a->saved[0] ? a->saved[0] : a->work) + r * a->cols;
         if (a->batch->noise) for (int64_t c = 0; c < a->cols; c++) eps[c] = a->batch->noise[r * a->cols + c];
         else iso_normal(key, (uint64_t)a->batch->cells[r], a->cols, eps);
         for (int64_t c = 0; c < a->cols; c++) {
@@ -38,6 +41,8 @@ static void forward(const iso_args *a)
         }
     }
 }
+
+static void forward(const iso_args *a) { iso_parallel(a->env, (a->rows + ROWS - 1) / ROWS, forward_block, (void *)a); }
 
 static void backward(const iso_args *a)
 {

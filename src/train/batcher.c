@@ -5,13 +5,13 @@
 #include <math.h>
 #include <string.h>
 
-enum { ROWS = 16 };                   /* cells a block */
+enum { ROWS = 16, PARTS = 4 };        /* cells a block; parts of a sort */
 
 struct iso_batcher {
     const iso_cells *c;
     int64_t max_cells, cap_nnz;
     iso_batch batch;
-    int64_t *indptr, *colptr, *cells;
+    int64_t *indptr, *colptr, *next, *cells;      /* next: [PARTS, G], where the parts' entries of a column go */
     int32_t *indices, *col_rows, *codes[ISO_MAX_COVARIATES];
     float *values;
     real *input_values, *col_values, *library, *continuous, *cell_loss;
@@ -25,7 +25,8 @@ iso_status iso_batcher_new(const iso_cells *c, int64_t max_cells, iso_batcher **
     ALLOC(b, 1, sizeof *b);
     b->c = c, b->max_cells = max_cells;
     ALLOC(b->indptr, max_cells + 1, sizeof *b->indptr);
-    ALLOC(b->colptr, c->x->n_cols + 2, sizeof *b->colptr);
+    ALLOC(b->colptr, c->x->n_cols + 1, sizeof *b->colptr);
+    ALLOC(b->next, PARTS * c->x->n_cols, sizeof *b->next);
     ALLOC(b->cells, max_cells, sizeof *b->cells);
     ALLOC(b->library, max_cells, sizeof *b->library);
     ALLOC(b->cell_loss, max_cells, sizeof *b->cell_loss);
@@ -56,6 +57,7 @@ void iso_batcher_free(iso_batcher *b)
     free_entries(b);
     iso_free(b->indptr);
     iso_free(b->colptr);
+    iso_free(b->next);
     iso_free(b->cells);
     iso_free(b->library);
     iso_free(b->cell_loss);
@@ -104,19 +106,45 @@ static void gather_block(void *arg, int64_t block)
     }
 }
 
-/* Counting sort of the entries by column; rows ascend within a column because they are visited in order. */
-static void sort_by_column(iso_batcher *b, int64_t n)
+/* Counting sort of the entries by column, in PARTS runs of rows at once: each counts its own, and then knows where its
+ * entries go. Rows ascend within a column because parts, and rows in a part, are in order. */
+static void count_part(void *arg, int64_t part)
 {
-    int64_t G = b->c->x->n_cols, nnz = b->indptr[n], *next = b->colptr + 1;
-    memset(b->colptr, 0, (size_t)(G + 2) * sizeof *b->colptr);
-    for (int64_t e = 0; e < nnz; e++) next[b->indices[e] + 1]++;
-    for (int64_t g = 0; g < G; g++) next[g + 1] += next[g];
-    for (int64_t r = 0; r < n; r++)
+    job *j = arg;
+    iso_batcher *b = j->b;
+    int64_t G = b->c->x->n_cols, *count = b->next + part * G;
+    memset(count, 0, (size_t)G * sizeof *count);
+    for (int64_t e = b->indptr[part * j->n / PARTS]; e < b->indptr[(part + 1) * j->n / PARTS]; e++) count[b->indices[e]]++;
+}
+
+static void place_part(void *arg, int64_t part)
+{
+    job *j = arg;
+    iso_batcher *b = j->b;
+    int64_t *next = b->next + part * b->c->x->n_cols;
+    for (int64_t r = part * j->n / PARTS; r < (part + 1) * j->n / PARTS; r++)
         for (int64_t e = b->indptr[r]; e < b->indptr[r + 1]; e++) {
             int64_t at = next[b->indices[e]]++;
             b->col_rows[at] = (int32_t)r;
             b->col_values[at] = b->input_values[e];
         }
+}
+
+static void sort_by_column(iso_env *env, job *j)
+{
+    iso_batcher *b = j->b;
+    int64_t G = b->c->x->n_cols, sum = 0;
+    iso_parallel(env, PARTS, count_part, j);
+    for (int64_t g = 0; g < G; g++) {
+        b->colptr[g] = sum;
+        for (int part = 0; part < PARTS; part++) {
+            int64_t n = b->next[part * G + g];
+            b->next[part * G + g] = sum;
+            sum += n;
+        }
+    }
+    b->colptr[G] = sum;
+    iso_parallel(env, PARTS, place_part, j);
 }
 
 iso_status iso_batcher_fill(iso_batcher *b, iso_env *env, const iso_kernels *k, const int64_t *index, int64_t n,
@@ -127,8 +155,9 @@ iso_status iso_batcher_fill(iso_batcher *b, iso_env *env, const iso_kernels *k, 
     for (int64_t r = 0; r < n; r++)
         b->indptr[r + 1] = b->indptr[r] + c->x->indptr[index[r] + 1] - c->x->indptr[index[r]];
     TRY(make_room(b, b->indptr[n], err));
-    iso_parallel(env, (n + ROWS - 1) / ROWS, gather_block, &(job){b, k, index, n});
-    if (by_column) sort_by_column(b, n);
+    job j = {b, k, index, n};
+    iso_parallel(env, (n + ROWS - 1) / ROWS, gather_block, &j);
+    if (by_column) sort_by_column(env, &j);
     b->batch = (iso_batch){.n = n,
                            .x = {n, c->x->n_cols, b->indptr, b->indices, b->values},
                            .input_values = b->input_values,

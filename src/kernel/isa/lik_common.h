@@ -15,15 +15,19 @@ enum { LIK_BLOCK = 512 };          /* genes a pass handles at a time: its tempor
 
 static inline real *scratch_row(const iso_lik_args *a, int i) { return a->scratch + i * a->x.n_cols; }
 
-static inline double real_sum(const real *x, int64_t n)
+/* In lanes of real over runs of RUN elements, which are added up in double: 32 roundings of a float at most. */
+static inline double real_sum(const real *restrict x, int64_t n)
 {
-    enum { LANES = 16 };
-    double lane[LANES] = {0}, total = 0;
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (int k = 0; k < LANES; k++) lane[k] += (double)x[i + k];
-    for (; i < n; i++) total += (double)x[i];
-    for (int k = 0; k < LANES; k++) total += lane[k];
+    enum { LANES = 16, RUN = 512 };
+    double total = 0;
+    for (int64_t from = 0; from < n; from += RUN) {
+        int64_t i = from, end = n - from < RUN ? n : from + RUN;
+        real lane[LANES] = {0};
+        for (; i + LANES <= end; i += LANES)
+            for (int k = 0; k < LANES; k++) lane[k] += x[i + k];
+        for (int k = 0; k < LANES; k++) total += (double)lane[k];
+        for (; i < end; i++) total += (double)x[i];
+    }
     return total;
 }
 
