@@ -17,6 +17,9 @@ typedef struct iso_batch_csr {
     const float *values;          /* [nnz] counts */
 } iso_batch_csr;
 
+/* One entry of a minibatch that is sorted by column. */
+typedef struct iso_column_entry { int32_t row; real value; } iso_column_entry;
+
 /* Arguments of a likelihood's loop; see likelihood/likelihood.h for what each head means. */
 typedef struct iso_lik_args {
     iso_batch_csr x;              /* counts (or continuous values) of the batch */
@@ -45,10 +48,10 @@ typedef struct iso_kernels {
     /* y[r, :] = bias + sum over the entries of row r of value w[col, :].  values [nnz], w [G, H], bias [H] or NULL. */
     void (*csr_linear)(const iso_batch_csr *x, const real *values, const real *w, const real *bias, int64_t H, real *y,
                        int64_t row0, int64_t row1);
-    /* dw[c, :] (+)= sum over the entries of column c of value dy[row, :]. Column form of the batch: colptr [G+1],
-     * rows [nnz] ascending within a column, values [nnz]. */
-    void (*csr_linear_dw)(const int64_t *colptr, const int32_t *rows, const real *values, const real *dy, int64_t H,
-                          real *dw, bool accumulate, int64_t col0, int64_t col1);
+    /* dw[c, :] (+)= sum over the entries of column c of value dy[row, :]. The batch by column: colptr [G + 1], entries
+     * [nnz] with rows ascending within a column. */
+    void (*csr_linear_dw)(const int64_t *colptr, const iso_column_entry *entries, const real *dy, int64_t H, real *dw,
+                          bool accumulate, int64_t col0, int64_t col1);
     /* Adam on a flat range, coupled L2 (torch.optim.Adam): g is scaled by g_scale first; t counts from 1 and enters
      * through bias1 = 1 - beta1^t, bias2 = 1 - beta2^t. */
     void (*adam)(real *p, const real *g, real *m, real *v, int64_t n, real g_scale, real lr, real beta1, real beta2,

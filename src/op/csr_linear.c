@@ -3,7 +3,7 @@
  * f(x) comes with the batch (input_values): log1p of counts, or another transform that keeps zeros. */
 #include "op.h"
 
-enum { ROWS = 16, COLUMNS = 128 };      /* cells, and genes, a block */
+enum { ROWS = 32, COLUMNS = 128 };      /* cells, and genes, a block */
 
 static const char *shape(const iso_graph *g, iso_node *n)
 {
@@ -29,7 +29,7 @@ static void weight_block(void *arg, int64_t block)
     const iso_args *a = arg;
     const iso_batch *b = a->batch;
     int64_t c0 = block * COLUMNS, c1 = c0 + COLUMNS < a->in_rows[0] ? c0 + COLUMNS : a->in_rows[0];
-    a->kernels->csr_linear_dw(b->colptr, b->col_rows, b->col_values, a->d_out, a->cols, a->d_in[0], a->add[0], c0, c1);
+    a->kernels->csr_linear_dw(b->colptr, b->by_column, a->d_out, a->cols, a->d_in[0], a->add[0], c0, c1);
 }
 
 static void backward(const iso_args *a)

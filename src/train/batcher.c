@@ -11,10 +11,11 @@ struct iso_batcher {
     const iso_cells *c;
     int64_t max_cells, cap_nnz;
     iso_batch batch;
-    int64_t *indptr, *colptr, *next, *cells;      /* next: [PARTS, G], where the parts' entries of a column go */
-    int32_t *indices, *col_rows, *codes[ISO_MAX_COVARIATES];
+    int64_t *indptr, *colptr, *cells;
+    int32_t *indices, *next, *codes[ISO_MAX_COVARIATES];     /* next: [PARTS, G], where a part's entries of a column go */
+    iso_column_entry *by_column;
     float *values;
-    real *input_values, *col_values, *library, *continuous, *cell_loss;
+    real *input_values, *library, *continuous, *cell_loss;
 };
 
 iso_status iso_batcher_new(const iso_cells *c, int64_t max_cells, iso_batcher **out, iso_error *err)
@@ -41,13 +42,13 @@ done:
 static void free_entries(iso_batcher *b)
 {
     iso_free(b->indices);
-    iso_free(b->col_rows);
+    iso_free(b->by_column);
     iso_free(b->values);
     iso_free(b->input_values);
-    iso_free(b->col_values);
-    b->indices = b->col_rows = NULL;
+    b->indices = NULL;
+    b->by_column = NULL;
     b->values = NULL;
-    b->input_values = b->col_values = NULL;
+    b->input_values = NULL;
     b->cap_nnz = 0;
 }
 
@@ -70,13 +71,13 @@ static iso_status make_room(iso_batcher *b, int64_t nnz, iso_error *err)
 {
     iso_status st = ISO_OK;
     if (nnz <= b->cap_nnz) return ISO_OK;
+    FAIL_IF(nnz > INT32_MAX, ISO_EUSAGE, "a minibatch with %lld counts is too large; lower --batch-size", (long long)nnz);
     free_entries(b);
     int64_t cap = nnz + nnz / 4 + 64;
     ALLOC(b->indices, cap, sizeof *b->indices);
-    ALLOC(b->col_rows, cap, sizeof *b->col_rows);
+    ALLOC(b->by_column, cap, sizeof *b->by_column);
     ALLOC(b->values, cap, sizeof *b->values);
     ALLOC(b->input_values, cap, sizeof *b->input_values);
-    ALLOC(b->col_values, cap, sizeof *b->col_values);
     b->cap_nnz = cap;
 done:
     return st;
@@ -112,7 +113,8 @@ static void count_part(void *arg, int64_t part)
 {
     job *j = arg;
     iso_batcher *b = j->b;
-    int64_t G = b->c->x->n_cols, *count = b->next + part * G;
+    int64_t G = b->c->x->n_cols;
+    int32_t *count = b->next + part * G;
     memset(count, 0, (size_t)G * sizeof *count);
     for (int64_t e = b->indptr[part * j->n / PARTS]; e < b->indptr[(part + 1) * j->n / PARTS]; e++) count[b->indices[e]]++;
 }
@@ -121,24 +123,22 @@ static void place_part(void *arg, int64_t part)
 {
     job *j = arg;
     iso_batcher *b = j->b;
-    int64_t *next = b->next + part * b->c->x->n_cols;
+    int32_t *next = b->next + part * b->c->x->n_cols;
     for (int64_t r = part * j->n / PARTS; r < (part + 1) * j->n / PARTS; r++)
-        for (int64_t e = b->indptr[r]; e < b->indptr[r + 1]; e++) {
-            int64_t at = next[b->indices[e]]++;
-            b->col_rows[at] = (int32_t)r;
-            b->col_values[at] = b->input_values[e];
-        }
+        for (int64_t e = b->indptr[r]; e < b->indptr[r + 1]; e++)
+            b->by_column[next[b->indices[e]]++] = (iso_column_entry){(int32_t)r, b->input_values[e]};
 }
 
 static void sort_by_column(iso_env *env, job *j)
 {
     iso_batcher *b = j->b;
-    int64_t G = b->c->x->n_cols, sum = 0;
+    int64_t G = b->c->x->n_cols;
+    int32_t sum = 0;
     iso_parallel(env, PARTS, count_part, j);
     for (int64_t g = 0; g < G; g++) {
         b->colptr[g] = sum;
         for (int part = 0; part < PARTS; part++) {
-            int64_t n = b->next[part * G + g];
+            int32_t n = b->next[part * G + g];
             b->next[part * G + g] = sum;
             sum += n;
         }
@@ -162,8 +162,7 @@ iso_status iso_batcher_fill(iso_batcher *b, iso_env *env, const iso_kernels *k, 
                            .x = {n, c->x->n_cols, b->indptr, b->indices, b->values},
                            .input_values = b->input_values,
                            .colptr = b->colptr,
-                           .col_rows = b->col_rows,
-                           .col_values = b->col_values,
+                           .by_column = b->by_column,
                            .cells = b->cells,
                            .inputs = {b->library, b->continuous},
                            .cell_loss = b->cell_loss};

@@ -8,8 +8,8 @@ extern const iso_kernels KERNEL(iso_kernels);
 
 void KERNEL(csr_linear)(const iso_batch_csr *x, const real *values, const real *w, const real *bias, int64_t H, real *y,
                         int64_t row0, int64_t row1);
-void KERNEL(csr_linear_dw)(const int64_t *colptr, const int32_t *rows, const real *values, const real *dy, int64_t H,
-                           real *dw, bool accumulate, int64_t col0, int64_t col1);
+void KERNEL(csr_linear_dw)(const int64_t *colptr, const iso_column_entry *entries, const real *dy, int64_t H, real *dw,
+                           bool accumulate, int64_t col0, int64_t col1);
 void KERNEL(adam)(real *p, const real *g, real *m, real *v, int64_t n, real g_scale, real lr, real beta1, real beta2,
                   real eps, real weight_decay, real bias1, real bias2);
 double KERNEL(sum_squares)(const real *x, int64_t n);

@@ -8,7 +8,8 @@
  * costs t log(1 + r): one closed form for the dense row. Entries with x > 0 are taken out of the dense row (their e
  * set to 0, so that it adds nothing for them), gathered, and done NB_POINTS at a time:
  *   x = 1..NB_SMALL, whole: sums over i < x as products, in vector code;
- *   otherwise: Stirling's series in double, one by one. */
+ *   larger whole x: Stirling's series, in vector code;
+ *   x that is not whole: the same in double, one by one. */
 #ifndef ISO_LIK_NB_H
 #define ISO_LIK_NB_H
 
@@ -62,8 +63,39 @@ static inline void nb_points_small(nb_points *p)
     }
 }
 
-/* Any x > 0: the saddle-point form of Loader (2000), "Fast and accurate computation of binomial probabilities", with
- * its differences of nearby numbers written out. */
+/* The saddle-point form of Loader (2000), "Fast and accurate computation of binomial probabilities", with its
+ * differences of nearby numbers written out; twice, for what is common and in double for what is not. */
+
+/* Whole x > NB_SMALL of the gathered entries, those first that are: which [n], n a multiple of 8 with the rest any. */
+static inline void nb_points_large(nb_points *p, const int *which, int n, int padded)
+{
+    real x[NB_POINTS], t[NB_POINTS], mu[NB_POINTS], log_mu[NB_POINTS], log_t[NB_POINTS], inv_t[NB_POINTS];
+    real loss[NB_POINTS], d_log_mu[NB_POINTS], d_log_t[NB_POINTS];
+    for (int k = 0; k < padded; k++) {
+        int j = which[k < n ? k : 0];
+        x[k] = p->x[j], t[k] = p->theta[j], mu[k] = p->mu[j], log_mu[k] = p->log_mu[j];
+        log_t[k] = p->log_theta[j], inv_t[k] = p->inv_theta[j];
+    }
+    for (int k = 0; k < padded; k++) {
+        real s = t[k] + mu[k], w = (x[k] - mu[k]) / s, q = t[k] * -w / x[k];
+        real_stirling st = stirling_small(t[k], log_t[k]), sx = stirling_large(x[k]), sxt = stirling_large(x[k] + t[k]);
+        log_terms a = log_split_near((x[k] + t[k]) / s, w), b = log_split_near(1 + q, q);
+        real log_x = real_log(x[k]);
+        /* t log((x + t) / (t + mu)) + x log(mu (x + t) / (x (t + mu))): near the mode, t w and x q = -t w cancel. */
+        real near = t[k] * a.less + x[k] * b.less, far = t[k] * a.log + x[k] * (log_mu[k] - log_x + a.log);
+        real fit = real_abs(q) < (real)0.5 ? near : far;
+        real width = (real)1.837877066409345484 + log_x + log1p_split(x[k] * inv_t[k]).log1p;     /* log(2 pi) + ... */
+        loss[k] = (real)0.5 * width - fit - sxt.correction + sx.correction + st.correction;
+        d_log_mu[k] = -t[k] * w;
+        d_log_t[k] = -t[k] * (a.less + sxt.digamma_less_log - st.digamma_less_log);
+    }
+    for (int k = 0; k < n; k++) {
+        int j = which[k];
+        p->loss[j] = loss[k], p->d_log_mu[j] = d_log_mu[k], p->d_log_theta[j] = d_log_t[k];
+    }
+}
+
+/* Any x > 0. */
 static inline void nb_point_any(nb_points *p, int j)
 {
     double x = (double)p->x[j], log_mu = (double)p->log_mu[j], log_t = (double)p->log_theta[j];
@@ -81,11 +113,17 @@ static inline void nb_point_any(nb_points *p, int j)
 /* loss and its derivatives of the gathered entries. */
 static inline void nb_points_run(nb_points *p)
 {
+    int large[NB_POINTS + 8], n = 0;
     for (int j = p->n; j < NB_POINTS; j++)      /* whole vectors: the rest is any valid entry */
         p->x[j] = p->mu[j] = p->theta[j] = p->inv_theta[j] = 1, p->log_mu[j] = p->log_theta[j] = p->dropout[j] = 0;
     nb_points_small(p);
+    for (int j = 0; j < p->n; j++) {
+        large[n] = j;
+        n += p->x[j] > NB_SMALL;
+    }
+    if (n) nb_points_large(p, large, n, (n + 7) / 8 * 8);
     for (int j = 0; j < p->n; j++)
-        if (p->x[j] > NB_SMALL || p->x[j] != (real)(int)p->x[j]) nb_point_any(p, j);
+        if (p->x[j] != real_floor(p->x[j])) nb_point_any(p, j);
 }
 
 /* Next entries with x > 0 of a row from *at on, taken out of e. Entries stored as zeros stay in the dense row. */

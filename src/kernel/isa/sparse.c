@@ -3,6 +3,8 @@
  * one contiguous row. */
 #include "isa.h"
 
+#include <string.h>
+
 /* One register; eight of them hold CHUNK outputs while a row's entries are summed. */
 #if defined(__AVX512F__)
 enum { BYTES = 64 };
@@ -14,48 +16,70 @@ enum { BYTES = 16 };
 typedef real vec __attribute__((vector_size(BYTES), aligned(sizeof(real))));
 enum { LANES = BYTES / sizeof(real), CHUNK = 8 * LANES };
 
-/* y[0..CHUNK) += sum over entries e of values[e] * rows[index[e]][0..CHUNK); rows are H apart. */
-static inline void gather_chunk(int64_t n, const int32_t *index, const real *values, const real *rows, int64_t H,
-                                real *y)
+/* y[0..CHUNK) += sum over n entries of value * rows[index][0..CHUNK); rows are H apart. Indices and values stand
+ * index_step and value_step elements apart. */
+static inline void gather_chunk(int64_t n, const int32_t *index, int index_step, const real *values, int value_step,
+                                const real *rows, int64_t H, real *y)
 {
     vec *out = (vec *)y;
     vec s0 = out[0], s1 = out[1], s2 = out[2], s3 = out[3], s4 = out[4], s5 = out[5], s6 = out[6], s7 = out[7];
     for (int64_t e = 0; e < n; e++) {
-        const vec *w = (const vec *)(rows + index[e] * H);
-        real v = values[e];
+        const vec *w = (const vec *)(rows + index[e * index_step] * H);
+        real v = values[e * value_step];
         s0 += v * w[0], s1 += v * w[1], s2 += v * w[2], s3 += v * w[3];
         s4 += v * w[4], s5 += v * w[5], s6 += v * w[6], s7 += v * w[7];
     }
     out[0] = s0, out[1] = s1, out[2] = s2, out[3] = s3, out[4] = s4, out[5] = s5, out[6] = s6, out[7] = s7;
 }
 
-/* y[0..H) += sum over entries e of values[e] * rows[index[e]][0..H) */
-static inline void gather(int64_t n, const int32_t *index, const real *values, const real *rows, int64_t H, real *y)
+/* Entries of row r from cursor[r] on that lie before column `end`: adds them to y, and moves the cursor. */
+static void csr_row(const iso_batch_csr *x, const real *values, const real *w, int64_t H, int64_t r, int32_t end,
+                    int64_t *cursor, real *y)
 {
-    int64_t h = 0;
-    for (; h + CHUNK <= H; h += CHUNK) gather_chunk(n, index, values, rows + h, H, y + h);
-    for (int64_t e = 0; h < H && e < n; e++)
-        for (int64_t k = h; k < H; k++) y[k] += values[e] * rows[index[e] * H + k];
+    int64_t from = *cursor, to = from, h = 0;
+    while (to < x->indptr[r + 1] && x->indices[to] < end) to++;
+    *cursor = to;
+    const int32_t *index = x->indices + from;
+    const real *v = values + from;
+    for (; h + CHUNK <= H; h += CHUNK) gather_chunk(to - from, index, 1, v, 1, w + h, H, y + h);
+    for (int64_t e = 0; h < H && e < to - from; e++)
+        for (int64_t k = h; k < H; k++) y[k] += v[e] * w[index[e] * H + k];
 }
 
+/* All rows go through the columns together, BLOCK_BYTES of weights at a time, which stay in the second cache. A row's
+ * sum has the same order whatever the block. */
 void KERNEL(csr_linear)(const iso_batch_csr *x, const real *values, const real *w, const real *bias, int64_t H, real *y,
                         int64_t row0, int64_t row1)
 {
-    for (int64_t r = row0; r < row1; r++) {
-        real *yr = y + r * H;
-        for (int64_t h = 0; h < H; h++) yr[h] = bias ? bias[h] : 0;
-        int64_t from = x->indptr[r];
-        gather(x->indptr[r + 1] - from, x->indices + from, values + from, w, H, yr);
+    enum { ROWS = 64, BLOCK_BYTES = 96 << 10 };
+    int64_t cursor[ROWS], columns = BLOCK_BYTES / (H * (int64_t)sizeof(real));
+    if (columns < 1) columns = 1;
+    for (int64_t first = row0; first < row1; first += ROWS) {
+        int64_t n = row1 - first < ROWS ? row1 - first : ROWS;
+        for (int64_t r = 0; r < n; r++) {
+            cursor[r] = x->indptr[first + r];
+            for (int64_t h = 0; h < H; h++) y[(first + r) * H + h] = bias ? bias[h] : 0;
+        }
+        for (int64_t c = 0; c < x->n_cols; c += columns) {
+            int32_t end = (int32_t)(x->n_cols - c < columns ? x->n_cols : c + columns);
+            for (int64_t r = 0; r < n; r++) csr_row(x, values, w, H, first + r, end, &cursor[r], y + (first + r) * H);
+        }
     }
 }
 
-void KERNEL(csr_linear_dw)(const int64_t *colptr, const int32_t *rows, const real *values, const real *dy, int64_t H,
-                           real *dw, bool accumulate, int64_t col0, int64_t col1)
+/* A chunk of dy's columns at a time: for a usual batch it stays in the first cache. */
+void KERNEL(csr_linear_dw)(const int64_t *colptr, const iso_column_entry *entries, const real *dy, int64_t H, real *dw,
+                           bool accumulate, int64_t col0, int64_t col1)
 {
-    for (int64_t c = col0; c < col1; c++) {
-        real *dwc = dw + c * H;
-        if (!accumulate)
-            for (int64_t h = 0; h < H; h++) dwc[h] = 0;
-        gather(colptr[c + 1] - colptr[c], rows + colptr[c], values + colptr[c], dy, H, dwc);
-    }
+    int64_t h = 0;
+    if (!accumulate) memset(dw + col0 * H, 0, (size_t)((col1 - col0) * H) * sizeof *dw);
+    for (; h + CHUNK <= H; h += CHUNK)
+        for (int64_t c = col0; c < col1; c++) {
+            const iso_column_entry *in = entries + colptr[c];
+            gather_chunk(colptr[c + 1] - colptr[c], &in->row, sizeof *in / sizeof in->row, &in->value,
+                         sizeof *in / sizeof in->value, dy + h, H, dw + c * H + h);
+        }
+    for (int64_t c = col0; h < H && c < col1; c++)
+        for (int64_t e = colptr[c]; e < colptr[c + 1]; e++)
+            for (int64_t k = h; k < H; k++) dw[c * H + k] += entries[e].value * dy[entries[e].row * H + k];
 }

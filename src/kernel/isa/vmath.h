@@ -21,6 +21,8 @@ typedef struct log1p_terms {
     real excess;       /* log(1 + r) - r / (1 + r) */
 } log1p_terms;
 
+typedef struct log_terms { real log, less; } log_terms;
+
 /* Of y >= 0. */
 typedef struct expm1_terms {
     real exp;          /* e^-y */
@@ -30,6 +32,7 @@ typedef struct expm1_terms {
 static inline real real_min(real a, real b) { return a < b ? a : b; }
 static inline real real_max(real a, real b) { return a > b ? a : b; }
 static inline real real_abs(real a) { return a < 0 ? -a : a; }
+static inline real real_floor(real x) { return (real)floor((double)x); }
 static inline real real_clamp(real x, real low, real high) { return x < low ? low : x > high ? high : x; }
 
 #ifndef ISO_REAL_DOUBLE
@@ -95,6 +98,15 @@ static inline float log_near(float u, float small)
     return u * 0.0f + ((float)k * LN2 + (f + f * f * (f * log_tail(f) - 0.5f)));     /* u * 0: keeps NaN */
 }
 
+/* log(1 + small) of the same u, and that less small, which keeps its digits where both nearly cancel. */
+static inline log_terms log_split_near(float u, float small)
+{
+    float m;
+    int32_t k = log_split(u, &m);
+    float f = k == 0 ? small : m - 1.0f, rest = f * f * (f * log_tail(f) - 0.5f), log = (float)k * LN2 + (f + rest);
+    return (log_terms){.log = log, .less = k == 0 ? rest : log - small};
+}
+
 static inline float real_log(float x) { return log_near(x, x - 1.0f); }
 
 static inline log1p_terms log1p_split(float r)
@@ -120,6 +132,13 @@ static inline expm1_terms expm1_split(float y)
 static inline double real_exp(double x) { return exp(x); }
 static inline double real_log(double x) { return log(x); }
 static inline double log_near(double u, double small) { return small > -0.5 && small < 1 ? log1p(small) : log(u); }
+
+static inline log_terms log_split_near(double u, double small)
+{
+    log_terms t = {.log = log_near(u, small)};
+    t.less = t.log - small;
+    return t;
+}
 
 static inline log1p_terms log1p_split(double r)
 {
@@ -165,6 +184,34 @@ static inline stirling stirling_at(double z)
     double log_y = log(y), log_z = log(z);
     return (stirling){.correction = (y - 0.5) * log_y - (z - 0.5) * log_z - 10 + s.correction - log(product),
                       .digamma_less_log = log_y - log_z + s.digamma_less_log - inverses};
+}
+
+/* The same in real, for vector code: of z >= 9, and of any z > 0 given log z. */
+typedef struct real_stirling { real correction, digamma_less_log; } real_stirling;
+
+static inline real_stirling stirling_large(real z)
+{
+    real i = 1 / z, q = i * i;
+    return (real_stirling){
+        .correction = i * ((real)(1.0 / 12) - q * ((real)(1.0 / 360) - q * ((real)(1.0 / 1260) - q * ((real)(1.0 / 1680) -
+                      q * ((real)(1.0 / 1188) - q * (real)(691.0 / 360360)))))),
+        .digamma_less_log = (real)-0.5 * i - q * ((real)(1.0 / 12) - q * ((real)(1.0 / 120) - q * ((real)(1.0 / 252) -
+                            q * ((real)(1.0 / 240) - q * ((real)(1.0 / 132) - q * (real)(691.0 / 32760))))))};
+}
+
+static inline real_stirling stirling_small(real z, real log_z)
+{
+    bool raise = z < 10;
+    real product = 1, inverses = 0, y = raise ? z + 10 : z;
+    for (int k = 0; k < 10; k++) {
+        product *= z + (real)k;
+        inverses += 1 / (z + (real)k);
+    }
+    real_stirling s = stirling_large(y);
+    real log_y = real_log(y), log_product = real_log(raise ? product : 1);
+    s.correction += raise ? (y - (real)0.5) * log_y - (z - (real)0.5) * log_z - 10 - log_product : 0;
+    s.digamma_less_log += raise ? log_y - log_z - inverses : 0;
+    return s;
 }
 
 /* log(a / b), with a - b known exactly: keeps the digits where a is near b. */
