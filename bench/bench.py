@@ -40,7 +40,7 @@ def peak_mib(command):
 
 def isolario(program, path, out, threads, *options):
     """One fit: wall seconds, median seconds of an epoch's steps, and run.json."""
-    command = [program, "fit", path, "-o", out, "--force", "--quiet", "--split-key", "split", "--threads", threads, *options]
+    command = [program, "fit", path, "-o", out, "--force", "--quiet", "--split-key", "split", "--n-samples", 0, "--threads", threads, *options]
     seconds, _, _ = run(command)
     about = json.loads((Path(out) / "run.json").read_text())
     rows = list(csv.DictReader((line for line in open(Path(out) / "log.txt") if not line.startswith("#")), delimiter="\t"))

@@ -126,12 +126,42 @@ static void errors_say_where(void **state)
     assert_int_equal(iso_fail(NULL, ISO_EIO, "nobody listens"), ISO_EIO);
 }
 
+/* With a limit large arrays lie in files: they are zero, keep what is written while pages are let go, and go away. */
+static void large_arrays_lie_in_files(void **state)
+{
+    enum { N = 8 << 20 };
+    (void)state;
+    iso_set_memory_limit(64 << 20);
+    for (int round = 0; round < 300; round++) {                      /* more than the table holds, if they stayed */
+        int32_t *p = iso_calloc(1 << 20, sizeof *p);
+        assert_non_null(p);
+        iso_free(p);
+    }
+    int32_t *a[4], copy[3];
+    for (int k = 0; k < 4; k++) {
+        assert_non_null(a[k] = iso_calloc(N, sizeof *a[k]));         /* 128 MiB in all, twice the limit */
+        for (int32_t i = 0; i < N; i++) {
+            assert_int_equal(a[k][i], 0);
+            a[k][i] = i ^ k;
+        }
+    }
+    for (int k = 0; k < 4; k++)
+        for (int32_t i = 0; i < N; i += 1021) assert_int_equal(a[k][i], i ^ k);
+    iso_fetch(copy, a[2] + 12345, sizeof copy);
+    for (int32_t i = 0; i < 3; i++) assert_int_equal(copy[i], (12345 + i) ^ 2);
+    assert_non_null(a[1] = iso_realloc(a[1], N, N + 1, sizeof *a[1]));
+    assert_int_equal(a[1][N - 1], (N - 1) ^ 1);
+    assert_int_equal(a[1][N], 0);
+    for (int k = 0; k < 4; k++) iso_free(a[k]);
+    iso_set_memory_limit(0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(philox_known_answers),  cmocka_unit_test(laws_have_their_moments),
         cmocka_unit_test(permutation_is_one),    cmocka_unit_test(every_block_runs_once),
-        cmocka_unit_test(sizes_are_checked),     cmocka_unit_test(errors_say_where),
+        cmocka_unit_test(large_arrays_lie_in_files), cmocka_unit_test(sizes_are_checked),     cmocka_unit_test(errors_say_where),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -64,14 +64,15 @@ static iso_status make_map(iso_env *env, iso_run *r, iso_error *err)
     ALLOC(r->variance, n * L, sizeof *r->variance);
     TRY(iso_evaluator_new(env, &r->fitted.model->v, &r->fitted.bound.cells, &e, err));
     TRY(iso_evaluate(e, NULL, n, 0, 0, 0, &(iso_cell_scores){.mu = r->mu, .variance = r->variance}, err));
+    if (!iso_opt_flag(r->options, "map")) goto done;
     iso_progress(env, 0.2, "neighbours, clusters, layout");
     TRY(iso_atlas_make(env, r->mu, n, L, r->options, true, &r->atlas, err));
     iso_progress(env, 0.7, "agreement with labels");
     if (r->labels) TRY(iso_score_labels(env, &r->atlas, r->labels, r->options, &r->scores, err));
     if (r->labels) TRY(score_pca(env, r, err));
+done:
     iso_progress(env, 1, "mapping");
     r->map_s = iso_now_s() - start;
-done:
     iso_evaluator_free(e);
     return st;
 }
@@ -83,7 +84,7 @@ static iso_status write_files(iso_env *env, iso_run *r, iso_error *err)
     FAIL_IF(!path, ISO_EMEMORY, "out of memory");
     TRY(iso_model_save(env, r->fitted.model, path, err));
     TRY(iso_run_write_h5ad(env, r, err));
-    TRY(iso_run_write_report(env, r, err));
+    if (r->atlas.xy) TRY(iso_run_write_report(env, r, err));
     TRY(iso_run_write_json(env, r, err));
 done:
     iso_free(path);
@@ -100,14 +101,15 @@ static void tell(iso_env *env, const iso_run *r)
         iso_info(env, "%s ELBO %.2f nats per cell (reconstruction %.2f)", test ? "test" : "validation",
                  test ? s->test_elbo : s->validation_elbo,
                  test ? s->test_reconstruction : s->validation_reconstruction);
-    if (r->labels)
+    if (r->labels && r->atlas.xy)
         iso_info(env, "agreement with %s: neighbours %.3f, ARI %.3f, NMI %.3f; principal components: %.3f, %.3f, %.3f",
                  iso_opt_text(r->options, "labels_key"), r->scores.knn_accuracy, r->scores.best.ari, r->scores.best.nmi,
                  r->pca_scores.knn_accuracy, r->pca_scores.best.ari, r->pca_scores.best.nmi);
     bool well = strcmp(s->verdict, "healthy") == 0 || r->fitted.model->v.c.autoencoder;
     iso_log(env, well ? ISO_LOG_INFO : ISO_LOG_WARN, "latent space: %s. %s%s%s", s->verdict, s->verdict_text,
             *s->cure ? " " : "", s->cure);
-    iso_info(env, "%d clusters; look at %s/report.html", r->atlas.n_clusters, r->folder);
+    if (r->atlas.xy) iso_info(env, "%d clusters; look at %s/report.html", r->atlas.n_clusters, r->folder);
+    else iso_info(env, "the latent space is in %s/latent.h5ad", r->folder);
 }
 
 static void run_clear(iso_run *r)

@@ -3,7 +3,10 @@
 #include "commands.h"
 
 #include <assert.h>
+#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 typedef struct command {
     iso_command_info info;
@@ -227,6 +230,31 @@ static iso_status find(const char *name, const command **out, iso_error *err)
     return iso_fail(err, ISO_EUSAGE, "unknown command \"%s\"; \"isolario help\" lists those there are", name);
 }
 
+/* "512M" -> bytes; -1: not a size. */
+static int64_t size_of_text(const char *text)
+{
+    static const char units[] = "KMGT";
+    char *end;
+    double n = strtod(text, &end);
+    const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+    if (end == text || !(n > 0) || (*end && !unit) || (unit && end[1] && strcasecmp(end + 1, "B") != 0)) return -1;
+    for (const char *u = units; unit && u <= unit; u++) n *= 1024;
+    return n < 1e18 ? (int64_t)n : -1;
+}
+
+/* Data may be larger than --memory; the program and a model need some. */
+static iso_status limit_memory(const iso_options *o, iso_error *err)
+{
+    enum { LEAST_MIB = 128 };
+    const char *text = iso_opt_text(o, "memory");
+    int64_t bytes = text ? size_of_text(text) : 0;
+    if (bytes < 0) return iso_fail(err, ISO_EUSAGE, "--memory %s is not a size; write 512M or 8G", text);
+    if (text && bytes < (int64_t)LEAST_MIB << 20)
+        return iso_fail(err, ISO_EUSAGE, "--memory %s is too little; at least %dM", text, LEAST_MIB);
+    iso_set_memory_limit(bytes);
+    return ISO_OK;
+}
+
 iso_status iso_command_run(iso_env *env, const char *name, const iso_options *o, const char *command_line,
                            iso_error *err)
 {
@@ -240,6 +268,7 @@ iso_status iso_command_run(iso_env *env, const char *name, const iso_options *o,
     int n = iso_opt_list_n(o, "inputs");
     FAIL_IF(n < c->info.min_inputs || n > c->info.max_inputs, ISO_EUSAGE, "%s takes %d argument%s, not %d: %s %s",
             name, c->info.max_inputs, c->info.max_inputs == 1 ? "" : "s", n, name, c->info.usage);
+    TRY(limit_memory(o, err));
     TRY(c->run(env, o, command_line, err));
 done:
     return st;

@@ -125,30 +125,39 @@ void iso_split_clear(iso_split *s)
 
 enum { MAX_SCORED = 2000 };
 
-/* Means over some cells: ELBO, reconstruction and, with samples, log p(x); NaN without cells. */
-static iso_status mean_scores(iso_evaluator *e, const int64_t *index, int64_t n, int draws, int samples, uint64_t seed,
-                              double *elbo, double *reconstruction, double *log_p, iso_error *err)
+/* Means over some cells of ELBO and reconstruction; NaN without cells. */
+static iso_status mean_scores(iso_evaluator *e, const int64_t *index, int64_t n, int draws, uint64_t seed, double *elbo,
+                              double *reconstruction, iso_error *err)
 {
     iso_status st = ISO_OK;
-    double *a = NULL, *b = NULL, *c = NULL;
+    double *a = NULL, *b = NULL;
     *elbo = *reconstruction = (double)NAN;
-    if (log_p) *log_p = (double)NAN;
     if (n == 0) return ISO_OK;
     ALLOC(a, n, sizeof *a);
     ALLOC(b, n, sizeof *b);
-    ALLOC(c, n, sizeof *c);
-    TRY(iso_evaluate(e, index, n, draws, samples, seed,
-                     &(iso_cell_scores){.elbo = a, .reconstruction = b, .log_p = samples ? c : NULL}, err));
+    TRY(iso_evaluate(e, index, n, draws, 0, seed, &(iso_cell_scores){.elbo = a, .reconstruction = b}, err));
     *elbo = *reconstruction = 0;
-    if (log_p && samples) *log_p = 0;
-    for (int64_t i = 0; i < n; i++) {
-        *elbo += a[i] / (double)n, *reconstruction += b[i] / (double)n;
-        if (log_p && samples) *log_p += c[i] / (double)n;
-    }
+    for (int64_t i = 0; i < n; i++) *elbo += a[i] / (double)n, *reconstruction += b[i] / (double)n;
 done:
     iso_free(a);
     iso_free(b);
-    iso_free(c);
+    return st;
+}
+
+/* Mean of importance-sampled log p(x) over at most MAX_SCORED of the cells, evenly spaced; NaN without cells or samples. */
+static iso_status mean_log_p(iso_evaluator *e, const int64_t *index, int64_t n, int samples, uint64_t seed, double *log_p,
+                             iso_error *err)
+{
+    iso_status st = ISO_OK;
+    int64_t some = n < MAX_SCORED ? n : MAX_SCORED, chosen[MAX_SCORED] = {0};
+    double each[MAX_SCORED];
+    *log_p = (double)NAN;
+    if (n == 0 || samples == 0) return ISO_OK;
+    for (int64_t i = 0; i < some; i++) chosen[i] = index[i * n / some];
+    TRY(iso_evaluate(e, chosen, some, 0, samples, seed, &(iso_cell_scores){.log_p = each}, err));
+    *log_p = 0;
+    for (int64_t i = 0; i < some; i++) *log_p += each[i] / (double)some;
+done:
     return st;
 }
 
@@ -168,11 +177,11 @@ static iso_status score_and_diagnose(iso_env *env, iso_fitted *f, const iso_opti
     uint64_t seed = (uint64_t)iso_opt_int(o, "seed");
     TRY(iso_evaluator_new(env, &f->model->v, &f->bound.cells, &e, err));
     int64_t some = p->n_train < MAX_SCORED ? p->n_train : MAX_SCORED;
-    TRY(mean_scores(e, p->train, some, 1, 0, seed, &s->train_elbo, &s->train_reconstruction, NULL, err));
-    TRY(mean_scores(e, p->validation, p->n_validation, (int)iso_opt_int(o, "n_draws"), 0, seed, &s->validation_elbo,
-                    &s->validation_reconstruction, NULL, err));
-    TRY(mean_scores(e, p->test, p->n_test, (int)iso_opt_int(o, "n_draws"), (int)iso_opt_int(o, "n_samples"), seed,
-                    &s->test_elbo, &s->test_reconstruction, &s->test_log_p, err));
+    TRY(mean_scores(e, p->train, some, 1, seed, &s->train_elbo, &s->train_reconstruction, err));
+    TRY(mean_scores(e, p->validation, p->n_validation, (int)iso_opt_int(o, "n_draws"), seed, &s->validation_elbo,
+                    &s->validation_reconstruction, err));
+    TRY(mean_scores(e, p->test, p->n_test, (int)iso_opt_int(o, "n_draws"), seed, &s->test_elbo, &s->test_reconstruction, err));
+    TRY(mean_log_p(e, p->test, p->n_test, (int)iso_opt_int(o, "n_samples"), seed, &s->test_log_p, err));
     if (!f->model->v.c.autoencoder) {
         bool test = p->n_test > p->n_validation;
         const int64_t *held_out = test ? p->test : p->n_validation ? p->validation : p->train;

@@ -55,7 +55,7 @@ iso_status iso_run_write_h5ad(iso_env *env, const iso_run *r, iso_error *err)
                                  .categories = (char **)split_names,
                                  .n_categories = 3}};
     const iso_h5ad_array obsm[] = {
-        {"X_isolario", L, r->mu}, {"X_umap", 2, r->atlas.xy}, {"X_isolario_var", L, r->variance}};
+        {"X_umap", 2, r->atlas.xy}, {"X_isolario", L, r->mu}, {"X_isolario_var", L, r->variance}};
     const iso_h5ad_sparse obsp[] = {{"connectivities", &r->atlas.connectivities}, {"distances", &r->atlas.distances}};
     int64_t neighbors = iso_opt_int(r->options, "n_neighbors");
     double resolution = iso_opt_real(r->options, "resolution");
@@ -80,17 +80,19 @@ iso_status iso_run_write_h5ad(iso_env *env, const iso_run *r, iso_error *err)
                                 SCALAR("isolario/test_elbo", s->test_elbo),
                                 {.path = "isolario/var_mu", .reals = r->fitted.diagnosis.var_mu, .n_reals = L},
                                 {.path = "isolario/kl_per_dim", .reals = r->fitted.diagnosis.kl_per_dim, .n_reals = L}};
+    /* Without a map its rows, which come first, are left out; for an autoencoder the last. */
+    enum { N_MAP_UNS = 8 };
     int n_uns = sizeof uns / sizeof *uns;
-    bool ae = m->v.c.autoencoder;
+    bool ae = m->v.c.autoencoder, map = r->atlas.xy != NULL;
     iso_h5ad_out out = {.obs = &r->data->obs,
-                        .extra_obs = extra,
-                        .n_extra_obs = 2,
-                        .obsm = obsm,
-                        .n_obsm = ae ? 2 : 3,
+                        .extra_obs = extra + !map,
+                        .n_extra_obs = 2 - !map,
+                        .obsm = obsm + !map,
+                        .n_obsm = 3 - !map - ae,
                         .obsp = obsp,
-                        .n_obsp = 2,
-                        .uns = uns,
-                        .n_uns = ae ? n_uns - 2 : n_uns};
+                        .n_obsp = map ? 2 : 0,
+                        .uns = map ? uns : uns + N_MAP_UNS,
+                        .n_uns = n_uns - (map ? 0 : N_MAP_UNS) - (ae ? 2 : 0)};
     TRY(iso_h5ad_write(env, path, &out, err));
 done:
     free_names(clusters, r->atlas.n_clusters);

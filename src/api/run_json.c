@@ -120,7 +120,7 @@ static json_t *agreement(const iso_label_scores *s)
 
 static json_t *labels(const iso_run *r)
 {
-    if (!r->labels) return json_null();
+    if (!r->labels || !r->atlas.xy) return json_null();
     json_t *j = json_object();
     json_object_set_new(j, "key", text(iso_opt_text(r->options, "labels_key")));
     json_object_set_new(j, "latent", agreement(&r->scores));
@@ -142,7 +142,7 @@ iso_status iso_run_write_json(iso_env *env, const iso_run *r, iso_error *err)
     json_object_set_new(j, "options", options(r->options));
     json_object_set_new(j, "training", training(r));
     json_object_set_new(j, "diagnosis", diagnosis(r));
-    json_object_set_new(j, "clusters", json_integer(r->atlas.n_clusters));
+    json_object_set_new(j, "clusters", r->atlas.xy ? json_integer(r->atlas.n_clusters) : json_null());
     json_object_set_new(j, "labels", labels(r));
     json_object_set_new(
         j, "seconds",

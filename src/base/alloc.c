@@ -1,5 +1,7 @@
-/* alloc.c: every allocation of the library: zeroed, 64-byte aligned, size-checked, and made to fail on request. */
+/* alloc.c: every allocation of the library: zeroed, 64-byte aligned unless it is smaller, size-checked, and made to fail
+ * on request. */
 #include "base.h"
+#include "spill.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +21,10 @@ void *iso_calloc(int64_t n, size_t size)
     if (fail_countdown > 0 && --fail_countdown == 0) return NULL;
     if (size > INT64_MAX || !iso_mul(n, (int64_t)size, &bytes) || bytes > INT64_MAX - 64) return NULL;
     size_t rounded = ((size_t)bytes + 63) / 64 * 64;
-    void *p = aligned_alloc(64, rounded ? rounded : 64);
-    if (p) memset(p, 0, rounded ? rounded : 64);
+    if (bytes < 64) return calloc(1, bytes ? (size_t)bytes : 1);         /* names: a million of them */
+    if (iso_spill_wanted(rounded)) return iso_spill_new(rounded);
+    void *p = aligned_alloc(64, rounded);
+    if (p) memset(p, 0, rounded);
     return p;
 }
 
@@ -33,7 +37,10 @@ void *iso_realloc(void *p, int64_t old_n, int64_t new_n, size_t size)
     return q;
 }
 
-void iso_free(void *p) { free(p); }
+void iso_free(void *p)
+{
+    if (!iso_spill_free(p)) free(p);
+}
 
 char *iso_strdup(const char *s)
 {

@@ -47,7 +47,7 @@ iso_status iso_fail_at(iso_error *err, iso_status status, const char *file, int 
 
 /* ------------------------------------------------------------------------------- allocation */
 
-/* n * size zeroed bytes, 64-byte aligned, NULL on overflow, negative n or no memory; n = 0 gives a valid pointer.
+/* n * size zeroed bytes, 64-byte aligned (16 when they are fewer than 64), NULL on overflow, negative n or no memory; n = 0 gives a valid pointer.
  * Every allocation of the library goes through these, so that tests can make each one fail (iso_alloc_fail_at). */
 void *iso_calloc(int64_t n, size_t size);
 /* Grows keep old bytes (old_n elements); the old block is freed on success. */
@@ -57,6 +57,12 @@ char *iso_strdup(const char *s);                                        /* NULL 
 char *iso_sprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));  /* NULL: no memory */
 /* Test hook: the k-th allocation from now (1 = next) fails; 0 = off. Single-threaded tests only. */
 void iso_alloc_fail_at(int64_t k);
+
+/* From now on large arrays lie in temporary files, and the process holds about `bytes` in memory; 0: no limit. For the
+ * whole process; see spill.c. */
+void iso_set_memory_limit(int64_t bytes);
+/* memcpy out of an array that may lie in a file: reads the file, and so leaves no pages of it in memory. */
+void iso_fetch(void *to, const void *from, size_t bytes);
 
 /* Product of sizes; false on overflow or a negative factor. */
 bool iso_mul(int64_t a, int64_t b, int64_t *out);

@@ -93,8 +93,8 @@ static void gather_block(void *arg, int64_t block)
     int64_t r1 = (block + 1) * ROWS < j->n ? (block + 1) * ROWS : j->n;
     for (int64_t r = block * ROWS; r < r1; r++) {
         int64_t cell = j->index[r], from = c->x->indptr[cell], at = b->indptr[r], n = b->indptr[r + 1] - at;
-        memcpy(b->indices + at, c->x->indices + from, (size_t)n * sizeof *b->indices);
-        memcpy(b->values + at, c->x->values + from, (size_t)n * sizeof *b->values);
+        iso_fetch(b->indices + at, c->x->indices + from, (size_t)n * sizeof *b->indices);
+        iso_fetch(b->values + at, c->x->values + from, (size_t)n * sizeof *b->values);
         real scale = c->input_scale ? (real)c->input_scale[cell] : 1, *in = b->input_values + at;
         for (int64_t e = 0; e < n; e++)
             in[e] = c->raw_input ? (real)b->values[at + e] : 1 + scale * (real)b->values[at + e];

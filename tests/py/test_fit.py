@@ -144,6 +144,33 @@ def test_same_bits_for_any_number_of_threads(isolario, cells, tmp_path, options)
     assert files[0][:4] == files[1][:4] == files[2][:4]
 
 
+def test_same_bits_from_a_file_larger_than_memory(isolario, tmp_path):
+    """Arrays of 8 MiB and more lie in files with --memory 128M."""
+    rng = np.random.default_rng(0)
+    path = make(tmp_path / "cells.h5ad", rng.poisson(1.0, size=(3000, 1500)))
+    whole, limited = tmp_path / "whole", tmp_path / "limited"
+    options = ["--max-epochs", "1", "--n-hidden", "16", "--no-map", "--quiet"]
+    isolario("fit", path, "-o", whole, *options)
+    isolario("fit", path, "-o", limited, "--memory", "128M", *options)
+    a, b = (anndata.read_h5ad(run / "latent.h5ad").obsm["X_isolario"] for run in (whole, limited))
+    assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("size, message", [("much", "is not a size"), ("512X", "is not a size"), ("-1G", "is not a size"), ("1M", "at least 128M")])
+def test_sizes_of_memory(isolario, cells, tmp_path, size, message):
+    done = isolario("fit", cells, "-o", tmp_path / "run", f"--memory={size}", check=False)
+    assert done.returncode == 1 and message in done.stderr
+
+
+def test_without_a_map(isolario, cells, tmp_path):
+    run = tmp_path / "run"
+    isolario("fit", cells, "-o", run, "--no-map", "--labels-key", "kind", *SHORT)
+    assert sorted(f.name for f in run.iterdir()) == ["latent.h5ad", "log.txt", "model.safetensors", "run.json"]
+    a = read(run / "latent.h5ad")
+    assert set(a.obsm) == {"X_isolario", "X_isolario_var"} and not a.obsp and "leiden" not in a.obs and "neighbors" not in a.uns
+    assert json.loads((run / "run.json").read_text())["clusters"] is None
+
+
 def test_another_seed_gives_other_bits(isolario, cells, tmp_path):
     for seed in (1, 2):
         isolario("fit", cells, "-o", tmp_path / str(seed), "--seed", seed, "--max-epochs", "2", "--quiet")
