@@ -1,10 +1,13 @@
-/* cmd_sample.c: `sample RUN`: new cells, z from the prior N(0, I), counts from the decoder's law, into an h5ad. */
+/* cmd_sample.c: `sample RUN`: new cells, z from the aggregated posterior or the prior, counts from the decoder's law, into
+ * an h5ad. */
 #include "cells_in.h"
 #include "commands.h"
 #include "generate.h"
+#include "run_folder.h"
 #include "text_out.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 /* obs of generated cells: library size and the categories that they were given. Names and categories are lent. */
 static int describe(const iso_model *m, iso_generated *g, iso_column *columns)
@@ -36,6 +39,37 @@ done:
     return st;
 }
 
+/* z from where the training cells are. */
+static iso_status draw_from_run(iso_env *env, const iso_options *o, int64_t n, float *z, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    iso_run_cells r = {0};
+    int64_t *train = NULL, n_train = 0;
+    TRY(iso_run_open(env, o, &r, err));
+    ALLOC(train, r.obs.n_rows, sizeof *train);
+    for (int64_t i = 0; i < r.obs.n_rows; i++)
+        if (r.is_train[i]) train[n_train++] = i;
+    FAIL_IF(n_train == 0, ISO_EDATA, "%s/latent.h5ad names no training cells", r.folder);
+    iso_draw_posterior(r.mu, r.variance, train, n_train, n, r.model->v.c.n_latent, (uint64_t)iso_opt_int(o, "seed"), z);
+done:
+    iso_free(train);
+    iso_run_close(&r);
+    return st;
+}
+
+/* --source; a model file alone knows no cells, so that the prior is all there is. */
+static iso_status draw(iso_env *env, const iso_options *o, const char *given, int64_t n, int L, float *z, iso_error *err)
+{
+    struct stat s;
+    bool run = stat(given, &s) == 0 && S_ISDIR(s.st_mode), prior = strcmp(iso_opt_text(o, "source"), "prior") == 0;
+    if (!prior && run) return draw_from_run(env, o, n, z, err);
+    if (!prior && iso_options_given(o, "source"))
+        return iso_fail(err, ISO_EUSAGE, "--source posterior needs the run folder, for its latent.h5ad; %s is a model alone", given);
+    if (!prior) iso_info(env, "a model alone knows no cells: latent positions are drawn from the prior");
+    iso_draw_prior(n, L, (uint64_t)iso_opt_int(o, "seed"), z);
+    return ISO_OK;
+}
+
 iso_status iso_cmd_sample(iso_env *env, const iso_options *o, const char *command_line, iso_error *err)
 {
     iso_status st = ISO_OK;
@@ -54,7 +88,7 @@ iso_status iso_cmd_sample(iso_env *env, const iso_options *o, const char *comman
             "the model is a plain autoencoder: it has no prior to sample from; fit without --autoencoder");
     int L = m->v.c.n_latent;
     ALLOC(z, n * L, sizeof *z);
-    iso_draw_prior(n, L, (uint64_t)iso_opt_int(o, "seed"), z);
+    TRY(draw(env, o, given, n, L, z, err));
     TRY(iso_generate(env, m, z, n, NULL, (uint64_t)iso_opt_int(o, "seed"), &g, err));
     TRY(name_cells(&obs, n, err));
     int n_columns = describe(m, &g, columns);

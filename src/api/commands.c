@@ -117,8 +117,9 @@ static const command rows[] = {
          .max_inputs = 1,
          .summary = "generate cells that never were",
          .details =
-             "RUN is a run folder or a model.safetensors. Draws latent positions from the prior N(0, I) and counts "
-             "from the "
+             "RUN is a run folder or a model.safetensors. Draws latent positions from where the training cells are (the "
+             "aggregated posterior: a cell at random, then a point of its cloud), or with --source prior, or from a model "
+             "alone, from N(0, I), of which much may lie in voids (see \"voids\"); then counts from the "
              "decoder's law, with library sizes from a log-normal law fitted to the training cells; each category of a "
              "covariate is equally likely. Writes an .h5ad, by default \"samples.h5ad\": counts in X, latent positions "
              "in obsm X_isolario, library size and categories in obs.",
@@ -151,16 +152,53 @@ static const command rows[] = {
          .summary = "expression along a path between two groups or cells",
          .details =
              "RUN is a run folder. --from and --to each name a group of --key, which stands for its mean, or a cell. "
-             "The path "
-             "is the straight line between them in the latent space, decoded in steps; it may cross regions where no "
-             "cell "
-             "is. Writes one line per gene, tab-separated, with a heading, to standard output or to -o.\n"
+             "The path runs along the data: from cell to cell, where what they decode to differs least and cells are "
+             "near; or, with --route straight, straight through the latent space. Which share of it lies in voids, where no "
+             "cell was seen, is said, and under 95 % of support you are warned not to read it as a trajectory. "
+             "Writes one line per gene, tab-separated, with a heading, to standard output or to -o.\n"
              "gene\tname of the gene\n"
              "0 to 1\tone column for each of --steps points, named by how far along the path it is: share of a cell's "
              "counts that falls on the gene; for Gaussian models the mean",
          .examples = "path run --key cell_type --from HSC --to Erythroid --steps 40 -o path.tsv",
      },
      iso_cmd_path},
+    {{
+         .name = "anomaly",
+         .group = "Use a model",
+         .usage = "RUN CELLS [-o -]",
+         .min_inputs = 2,
+         .max_inputs = 2,
+         .summary = "how far each cell lies from where a run's cells are",
+         .details =
+             "RUN is a run folder, of healthy or otherwise known cells; CELLS are placed in its latent space and held "
+             "against the density of its training cells. Low density says \"not seen there\", whatever the reason: "
+             "a new state, but also another protocol. Tab-separated text, one line a cell, with a heading, to standard "
+             "output or to -o.\n"
+             "cell\tname of the cell\n"
+             "log_density\tlog of the aggregated posterior of the training cells at the cell's posterior mean\n"
+             "p_value\tshare of the run's held-out cells of the same batch that lie as low; uniform for cells like them\n"
+             "fdr\tthe same, adjusted for the number of cells (Benjamini & Hochberg 1995)",
+         .examples = "anomaly healthy_run patients.h5ad -o anomaly.tsv",
+     },
+     iso_cmd_anomaly},
+    {{
+         .name = "voids",
+         .group = "Use a model",
+         .usage = "RUN [--key leiden] [-o -]",
+         .min_inputs = 1,
+         .max_inputs = 1,
+         .summary = "which places of a latent space lie where no cells are",
+         .details =
+             "RUN is a run folder. Holds notable places against the density of the training cells, and says which lie in "
+             "voids: at a density that fewer than 5 % of held-out cells have. A void was never observed in these data; "
+             "that does not make it impossible. Two lines of comment, the second with the share of samples of the prior "
+             "N(0, I) that lie in voids, then tab-separated text with a heading, to standard output or to -o.\n"
+             "place\torigin (z = 0), group (the mean of a group of --key), or halfway (between two of the first 60 groups)\n"
+             "name, other\tthe group, or the two\n"
+             "log_density, p_value, void\tas for anomaly; void is yes at p_value 0.05 or less",
+         .examples = "voids run --key cell_type",
+     },
+     iso_cmd_voids},
     {{
          .name = "info",
          .group = "Look",

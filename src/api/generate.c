@@ -17,6 +17,17 @@ void iso_draw_prior(int64_t n, int n_latent, uint64_t seed, float *z)
     }
 }
 
+void iso_draw_posterior(const float *mu, const float *variance, const int64_t *cells, int64_t n_cells, int64_t n, int n_latent,
+                        uint64_t seed, float *z)
+{
+    for (int64_t i = 0; i < n; i++) {
+        iso_rng r = iso_rng_start((iso_rng_key){seed, ISO_STREAM_SAMPLE, DRAW_Z}, (uint64_t)i);
+        int64_t at = cells[(int64_t)(iso_rng_uniform(&r) * (double)n_cells)] * n_latent;
+        for (int d = 0; d < n_latent; d++)
+            z[i * n_latent + d] = mu[at + d] + sqrtf(variance[at + d]) * (float)iso_rng_normal(&r);
+    }
+}
+
 typedef struct generator {
     iso_model *m;
     uint64_t seed;

@@ -17,5 +17,9 @@ iso_status iso_generate(iso_env *env, iso_model *m, const float *z, int64_t n, c
 void iso_generated_clear(iso_generated *g);
 /* z [n, n_latent] from the prior N(0, I). */
 void iso_draw_prior(int64_t n, int n_latent, uint64_t seed, float *z);
+/* z [n, n_latent] from the aggregated posterior of the cells [n_cells], rows of mu and variance [*, n_latent]: a cell at
+ * random, then a point of its cloud. */
+void iso_draw_posterior(const float *mu, const float *variance, const int64_t *cells, int64_t n_cells, int64_t n, int n_latent,
+                        uint64_t seed, float *z);
 
 #endif

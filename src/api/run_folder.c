@@ -3,13 +3,33 @@
 
 #include "cells_in.h"
 
+#include <string.h>
 #include <sys/stat.h>
+
+/* All cells, unless obs column isolario_split says which. */
+static iso_status read_split(iso_run_cells *r, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    const iso_column *c = iso_frame_column(&r->obs, "isolario_split");
+    int32_t *codes = NULL, n = 0;
+    char **names = NULL;
+    ALLOC(r->is_train, r->obs.n_rows, sizeof *r->is_train);
+    if (c) TRY(iso_column_factor(&r->obs, c, &codes, &names, &n, err));
+    for (int64_t i = 0; i < r->obs.n_rows; i++)
+        r->is_train[i] = !c || (codes[i] >= 0 && strcmp(names[codes[i]], "train") == 0);
+done:
+    for (int32_t k = 0; names && k < n; k++) iso_free(names[k]);
+    iso_free(names);
+    iso_free(codes);
+    return st;
+}
 
 iso_status iso_run_open(iso_env *env, const iso_options *o, iso_run_cells *r, iso_error *err)
 {
     iso_status st = ISO_OK;
     char *path = NULL;
-    int64_t L;
+    int64_t L, L_variance;
+    iso_frame again = {0};
     struct stat s;
     *r = (iso_run_cells){0};
     FAIL_IF(!(r->folder = iso_opt_list_item(o, "inputs", 0)), ISO_EMEMORY, "out of memory");
@@ -21,7 +41,13 @@ iso_status iso_run_open(iso_env *env, const iso_options *o, iso_run_cells *r, is
     FAIL_IF(L != r->model->v.c.n_latent, ISO_EDATA,
             "%s: X_isolario has %lld dimensions, the model %d; are they of one run?", path, (long long)L,
             r->model->v.c.n_latent);
+    if (!r->model->v.c.autoencoder) {
+        TRY(iso_h5ad_read_embedding(env, path, "X_isolario_var", &again, &r->variance, &L_variance, err));
+        FAIL_IF(L_variance != L || again.n_rows != r->obs.n_rows, ISO_EDATA, "%s: X_isolario_var and X_isolario differ in shape", path);
+    }
+    TRY(read_split(r, err));
 done:
+    iso_frame_clear(&again);
     iso_free(path);
     if (st) iso_run_close(r);
     return st;
@@ -33,6 +59,8 @@ void iso_run_close(iso_run_cells *r)
     iso_model_free(r->model);
     iso_frame_clear(&r->obs);
     iso_free(r->mu);
+    iso_free(r->variance);
+    iso_free(r->is_train);
     *r = (iso_run_cells){0};
 }
 

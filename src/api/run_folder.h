@@ -4,8 +4,15 @@
 
 #include "model.h"
 
-/* The first input, a run folder: its model, and its latent.h5ad: obs and posterior means [obs.n_rows, n_latent]. */
-typedef struct iso_run_cells { char *folder; iso_model *model; iso_frame obs; float *mu; } iso_run_cells;
+/* The first input, a run folder: its model, and its latent.h5ad: obs, posterior means and variances [obs.n_rows,
+ * n_latent], and which cells it was trained on. */
+typedef struct iso_run_cells {
+    char *folder;
+    iso_model *model;
+    iso_frame obs;
+    float *mu, *variance;                 /* variance NULL: an autoencoder's */
+    bool *is_train;
+} iso_run_cells;
 iso_status iso_run_open(iso_env *env, const iso_options *o, iso_run_cells *r, iso_error *err);
 void iso_run_close(iso_run_cells *r);
 

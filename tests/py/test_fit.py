@@ -218,15 +218,49 @@ def test_score(isolario, fitted, cells):
 
 
 def test_sample(isolario, fitted, cells, tmp_path):
+    isolario("sample", fitted, "-n", "2000", "-o", tmp_path / "p.h5ad", "--source", "prior", "--quiet")
+    z = read(tmp_path / "p.h5ad").obsm["X_isolario"]
+    assert abs(z.mean()) < 0.05 and abs(z.std() - 1) < 0.05
     isolario("sample", fitted, "-n", "2000", "-o", tmp_path / "s.h5ad", "--quiet")
     a, original = read(tmp_path / "s.h5ad"), anndata.read_h5ad(cells)
     x, y = a.X.toarray(), original.X.toarray()
     assert a.shape == (2000, GENES) and (x == np.round(x)).all() and (x >= 0).all()
-    assert abs(a.obsm["X_isolario"].mean()) < 0.05 and abs(a.obsm["X_isolario"].std() - 1) < 0.05
+    run = read(fitted / "latent.h5ad")
+    train = (run.obs["isolario_split"] == "train").to_numpy()
+    mu, variance = run.obsm["X_isolario"][train], run.obsm["X_isolario_var"][train]
+    assert np.allclose(a.obsm["X_isolario"].mean(0), mu.mean(0), atol=0.1)
+    assert np.allclose(a.obsm["X_isolario"].var(0), mu.var(0) + variance.mean(0), atol=0.12)
+    done = isolario("sample", fitted / "model.safetensors", "--source", "posterior", "-o", tmp_path / "m.h5ad", check=False)
+    assert done.returncode == 1 and "run folder" in done.stderr
     assert abs(np.log(x.sum(1).mean() / y.sum(1).mean())) < 0.15
     assert np.corrcoef(np.log1p(x.mean(0)), np.log1p(y.mean(0)))[0, 1] > 0.95
     isolario("sample", fitted, "-n", "2000", "-o", tmp_path / "again.h5ad", "--quiet", "--threads", "1")
     assert np.array_equal(x, read(tmp_path / "again.h5ad").X.toarray())
+
+
+def test_anomaly_is_calibrated_and_sees_what_was_never_seen(isolario, fitted, cells, tmp_path):
+    header, rows = table(isolario("anomaly", fitted, cells, "--quiet").stdout)
+    assert header == ["cell", "log_density", "p_value", "fdr"] and len(rows) == CELLS
+    p, fdr = (np.array([float(row[k]) for row in rows]) for k in (2, 3))
+    held_out = read(fitted / "latent.h5ad").obs["isolario_split"].to_numpy() != "train"
+    assert abs((p[held_out] <= 0.05).mean() - 0.05) < 0.03 and (fdr >= p - 1e-12).all() and (p > 0).all()
+    x = anndata.read_h5ad(cells).X.toarray()
+    rng = np.random.default_rng(5)
+    strange = make(tmp_path / "strange.h5ad", x[:100][:, rng.permutation(GENES)])
+    _, rows = table(isolario("anomaly", fitted, strange, "--quiet").stdout)
+    assert np.mean([float(row[2]) <= 0.05 for row in rows]) > 0.9
+
+
+def test_voids(isolario, fitted):
+    out = isolario("voids", fitted, "--key", "kind", "--quiet").stdout
+    comments = [line for line in out.splitlines() if line.startswith("#")]
+    header, rows = table("\n".join(line for line in out.splitlines() if not line.startswith("#")))
+    assert header == ["place", "name", "other", "log_density", "p_value", "void"]
+    assert [row[0] for row in rows] == ["origin"] + ["group"] * GROUPS + ["halfway"] * (GROUPS * (GROUPS - 1) // 2)
+    assert all(row[5] == "no" for row in rows if row[0] == "group")
+    assert all((row[5] == "yes") == (float(row[4]) <= 0.05) for row in rows)
+    share = float(comments[1].split(":")[1].split("(")[0])
+    assert 0 < share < 1 and "impossible" not in out
 
 
 def test_prototype(isolario, fitted, cells):
@@ -244,15 +278,21 @@ def test_prototype(isolario, fitted, cells):
 
 
 def test_path(isolario, fitted, tmp_path):
-    header, rows = table(isolario("path", fitted, "--key", "kind", "--from", "k0", "--to", "k1", "--steps", "5", "--quiet").stdout)
+    header, rows = table(isolario("path", fitted, "--key", "kind", "--from", "k0", "--to", "k1", "--steps", "5", "--route", "straight", "--quiet").stdout)
     assert header == ["gene", "0", "0.25", "0.5", "0.75", "1"]
     p = np.array([[float(v) for v in r[1:]] for r in rows])
     q = np.array([[float(v) for v in r[1:]] for r in table(isolario("prototype", fitted, "--key", "kind", "--quiet").stdout)[1]])
     assert np.allclose(p[:, 0], q[:, 1], rtol=1e-4, atol=1e-8) and np.allclose(p[:, -1], q[:, 2], rtol=1e-4, atol=1e-8)
     marker = np.arange(GENES) % 10 == 0     # of k0: falls along the path
     assert (np.diff(p[marker].sum(0)) < 0).all()
-    isolario("path", fitted, "--from", "cell-3", "--to", "cell-9", "-o", tmp_path / "p.tsv", "--quiet")
+    done = isolario("path", fitted, "--from", "cell-3", "--to", "cell-9", "-o", tmp_path / "p.tsv")
     assert (tmp_path / "p.tsv").exists()
+    along, straight = (int(words.split(" %")[0].split()[-1]) for words in done.stderr.split("lies in voids")[1].split(",")[:2])
+    assert 0 <= along <= straight <= 100
+    _, rows = table(isolario("path", fitted, "--key", "kind", "--from", "k0", "--to", "k1", "--steps", "5", "--quiet").stdout)
+    d = np.array([[float(v) for v in r[1:]] for r in rows])
+    assert np.allclose(d[:, [0, -1]], p[:, [0, -1]], rtol=1e-4, atol=1e-8) and np.allclose(d.sum(0), 1, atol=1e-4)
+    assert not np.allclose(d[:, 2], p[:, 2], rtol=1e-3)
     done = isolario("path", fitted, "--key", "kind", "--from", "k0", "--to", "k9", check=False)
     assert done.returncode == 1 and 'k9' in done.stderr and "k0, k1, k2, k3" in done.stderr
 

@@ -1,0 +1,122 @@
+"""Density of the map on physical mixtures of cell lines: doublets, unseen lines, the origin, paths between lines.
+
+voids.py PROGRAM mixology_lines.h5ad [SEEDS]
+
+Trains on 80 % of the CEL-seq2 singlets (1,200 most variable genes, nb), with and without two of the five lines, and holds against the density:
+held-out singlets, in-silico doublets thinned to the usual depth (heterotypic; homotypic as the control that should not be told), real wells with two
+cells, and the lines that were left out. ||z||^2 stands beside it as the control that must fail. Prints one line a seed.
+"""
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+
+def thin(counts, depth, rng):
+    totals = counts.sum(1)
+    return np.array([rng.binomial(row, min(1, depth / max(total, 1))) for row, total in zip(counts, totals)])
+
+
+def auc(low, high):
+    """Chance that a value of `high` is above one of `low`."""
+    order = np.concatenate([low, high]).argsort().argsort() + 1
+    return (order[len(low):].sum() - len(high) * (len(high) + 1) / 2) / len(low) / len(high)
+
+
+def write(path, counts, genes, **obs):
+    a = anndata.AnnData(sparse.csr_matrix(counts.astype("float32")), obs=pd.DataFrame(obs, index=[f"c{i}" for i in range(len(counts))]))
+    a.var_names = genes
+    a.write_h5ad(path)
+    return path
+
+
+def call(program, *words):
+    done = subprocess.run([program, *map(str, words)], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
+    return done
+
+
+def scores(program, run, path, folder):
+    """-log density and ||z||^2 of the cells of a file."""
+    text = call(program, "anomaly", run, path, "--drop-empty", "-q").stdout
+    density = np.array([float(line.split("\t")[1]) for line in text.splitlines()[1:]])
+    p = np.array([float(line.split("\t")[2]) for line in text.splitlines()[1:]])
+    out = folder / "z.h5ad"
+    call(program, "embed", run, path, "-o", out, "--force", "--drop-empty", "-q")
+    return -density, (anndata.read_h5ad(out).obsm["X_isolario"] ** 2).sum(1), p
+
+
+def doublets(counts, line, same, n, depth, rng):
+    out = []
+    while len(out) < n:
+        i, j = rng.integers(0, len(counts), 2)
+        if i != j and (line[i] == line[j]) == same:
+            out.append(counts[i] + counts[j])
+    return thin(np.array(out), depth, rng)
+
+
+def one(program, cells, seed, lines, folder):
+    rng = np.random.default_rng(seed)
+    x = cells.X.toarray().astype(int)
+    celseq = cells.obs.technology.str.contains("CEL").to_numpy() if "technology" in cells.obs else np.ones(cells.n_obs, bool)
+    single = celseq & (cells.obs.demuxlet == "SNG").to_numpy()
+    known = single & cells.obs.cell_line.isin(lines).to_numpy()
+    normal = np.log1p(x / x.sum(1, keepdims=True) * 1e4)
+    genes = np.argsort(-normal[known].var(0))[:1200]
+    x, names = x[:, genes], cells.var_names[genes]
+    index = rng.permutation(np.flatnonzero(known))
+    n = int(0.8 * len(index))
+    train, test = index[:n], index[n:]
+    depth = int(np.median(x[train].sum(1)))
+    split = np.where(rng.random(n) < 0.15, "test", "train")
+    path = write(folder / "train.h5ad", x[train], names, cell_line=cells.obs.cell_line.to_numpy()[train].astype(str), split=split)
+    run = folder / "run"
+    call(program, "fit", path, "-o", run, "--force", "-q", "--seed", seed, "--n-latent", 8, "--labels-key", "cell_line", "--split-key", "split",
+         "--encoder-input", "log1p_normalized", "--n-samples", 0)
+    line = cells.obs.cell_line.to_numpy().astype(str)
+    base = scores(program, run, write(folder / "test.h5ad", x[test], names), folder)
+    sets = {"heterotypic": doublets(x[train], line[train], False, 200, depth, rng), "homotypic": doublets(x[train], line[train], True, 200, depth, rng)}
+    two = celseq & (cells.obs.demuxlet == "DBL").to_numpy() & (cells.obs.cells_in_well.astype(str) == "2").to_numpy()
+    sets["wells of two"] = thin(x[two], depth, rng)
+    for unseen in sorted(set(line[single]) - set(lines)):
+        sets[unseen + ", unseen"] = x[single & (line == unseen)]
+    result = []
+    for name, counts in sets.items():
+        s = scores(program, run, write(folder / "set.h5ad", counts[counts.sum(1) > 0], names), folder)
+        result.append(f"{name} {auc(base[0], s[0]):.3f} (||z||^2 {auc(base[1], s[1]):.3f}, p <= 5 %: {np.mean(s[2] <= 0.05):.2f})")
+    text = call(program, "voids", run, "--key", "cell_line", "-q").stdout
+    rows = [row.split("\t") for row in text.splitlines() if not row.startswith("#")][1:]
+    prior = text.splitlines()[1].split(": ")[1]
+    void = lambda place: [row[5] for row in rows if row[0] == place]  # noqa: E731
+    ways = []
+    for i, a in enumerate(lines):
+        for b in lines[i + 1:]:
+            done = call(program, "path", run, "--key", "cell_line", "--from", a, "--to", b, "--steps", 3, "-o", folder / "p.tsv", "--force").stderr
+            part = done.split("lies in voids for ")[1]
+            ways.append((float(part.split(" %")[0]), float(part.split("straight line for ")[1].split(" %")[0])))
+    less = sum(a < b for a, b in ways)
+    print(f"seed {seed}, {len(lines)} lines; held-out singlets p <= 5 %: {np.mean(base[2] <= 0.05):.2f}; AUC: " + "; ".join(result))
+    print(f"  prior in voids {prior}; origin void: {void('origin')[0]}; groups void: {void('group').count('yes')} of {len(void('group'))}; "
+          f"halfway void: {void('halfway').count('yes')} of {len(void('halfway'))}; along the data less in voids on {less} of {len(ways)} paths "
+          f"(mean {np.mean(ways, 0)[0]:.0f} % against {np.mean(ways, 0)[1]:.0f} %)", flush=True)
+
+
+def main():
+    program, path = sys.argv[1], sys.argv[2]
+    seeds = range(int(sys.argv[3]) if len(sys.argv) > 3 else 3)
+    cells = anndata.read_h5ad(path)
+    lines = ["A549", "H1975", "H2228", "H838", "HCC827"]
+    for seed in seeds:
+        for some in (lines, ["H1975", "H2228", "HCC827"]):
+            with tempfile.TemporaryDirectory() as folder:
+                one(program, cells, seed, some, Path(folder))
+
+
+if __name__ == "__main__":
+    main()

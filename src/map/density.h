@@ -1,0 +1,34 @@
+/* density.h: where cells are: the aggregated posterior of a set of cells, q(z) = mean over cells i of
+ * N(z; mu_i, diag(variance_i + h^2)), and how low it must fall to be called a void.
+ *
+ * Low density says "never observed in these data", not "impossible". The density belongs to the coordinates of z: it is
+ * compared between points of one map alone. Source: Hoffman & Johnson 2016 (aggregated posterior); Tomczak & Welling
+ * 2018. The width h is chosen so that held-out cells are most likely. */
+#ifndef ISO_DENSITY_H
+#define ISO_DENSITY_H
+
+#include "base/base.h"
+
+typedef struct iso_density {
+    int64_t n;
+    int64_t d;
+    double bandwidth;         /* h */
+    float *center;            /* [d, n] mu, by dimension */
+    float *precision;         /* [d, n] 1 / (variance + h^2) */
+    float *log_weight;        /* [n] log of 1/n and the normal laws' constants */
+} iso_density;
+
+/* mu, variance [n, d]; variance NULL: 0. h > 0. */
+iso_status iso_density_new(const float *mu, const float *variance, int64_t n, int64_t d, double h, iso_density *out,
+                           iso_error *err);
+void iso_density_clear(iso_density *q);
+/* log q(z) of m points z [m, d] into log_q [m]. own [m] (NULL: none): the component that is left out for each point, or
+ * -1: a cell does not vouch for itself. Cost: m n d. */
+iso_status iso_density_log(iso_env *env, const iso_density *q, const float *z, int64_t m, const int64_t *own, double *log_q,
+                           iso_error *err);
+/* The width of 1e-3 .. 2 that makes the mean log q of the held-out points [m, d] largest; with m = 0, of the cells
+ * themselves, each left out. At most 2,000 points are used, evenly spaced. */
+iso_status iso_density_bandwidth(iso_env *env, const float *mu, const float *variance, int64_t n, int64_t d, const float *held_out,
+                                 int64_t m, double *h, iso_error *err);
+
+#endif
