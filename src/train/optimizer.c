@@ -2,6 +2,7 @@
 #include "optimizer.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { CHUNK = 16384, MAX_CHUNKS = 4096 };
 
@@ -20,6 +21,13 @@ void iso_optimizer_clear(iso_optimizer *o)
     iso_free(o->m);
     iso_free(o->v);
     *o = (iso_optimizer){0};
+}
+
+void iso_optimizer_restart(iso_optimizer *o)
+{
+    memset(o->m, 0, (size_t)o->g->param_size * sizeof(real));
+    memset(o->v, 0, (size_t)o->g->param_size * sizeof(real));
+    o->t = 0;
 }
 
 typedef struct step {

@@ -12,6 +12,8 @@ typedef struct iso_optimizer {
 
 iso_status iso_optimizer_new(iso_graph *g, iso_optimizer *o, iso_error *err);
 void iso_optimizer_clear(iso_optimizer *o);
+/* Moments and step number back to 0. */
+void iso_optimizer_restart(iso_optimizer *o);
 /* One step with g->grad * scale at the given rate. */
 void iso_optimizer_step(iso_optimizer *o, iso_env *env, const iso_kernels *k, const iso_adam *a, double rate,
                         double scale);

@@ -11,8 +11,8 @@ enum { MAX_ROLL_BACKS = 10, MIN_BATCH = 3 };
 /* A step whose gradient is this many times the usual norm is scaled down to it. */
 static const double GUARD = 10;
 
-/* Parameters, state and moments at one time. */
-typedef struct snapshot { real *param, *state, *m, *v; int64_t t; } snapshot;
+/* Parameters and state at one time. */
+typedef struct snapshot { real *param, *state; } snapshot;
 
 typedef struct trainer {
     iso_env *env;
@@ -34,15 +34,11 @@ typedef struct trainer {
     double *elbo, *reconstruction;          /* [n_validation] */
 } trainer;
 
-static iso_status snapshot_new(const iso_graph *g, bool moments, snapshot *s, iso_error *err)
+static iso_status snapshot_new(const iso_graph *g, snapshot *s, iso_error *err)
 {
     iso_status st = ISO_OK;
     ALLOC(s->param, g->param_size, sizeof *s->param);
     ALLOC(s->state, g->state_size, sizeof *s->state);
-    if (moments) {
-        ALLOC(s->m, g->param_size, sizeof *s->m);
-        ALLOC(s->v, g->param_size, sizeof *s->v);
-    }
 done:
     return st;
 }
@@ -51,28 +47,18 @@ static void snapshot_clear(snapshot *s)
 {
     iso_free(s->param);
     iso_free(s->state);
-    iso_free(s->m);
-    iso_free(s->v);
 }
 
-static void copy(real *to, const real *from, int64_t n) { if (to && from) memcpy(to, from, (size_t)n * sizeof(real)); }
-
-static void snapshot_take(snapshot *s, const iso_optimizer *o)
+static void snapshot_take(snapshot *s, const iso_graph *g)
 {
-    copy(s->param, o->g->param, o->g->param_size);
-    copy(s->state, o->g->state, o->g->state_size);
-    copy(s->m, o->m, o->g->param_size);
-    copy(s->v, o->v, o->g->param_size);
-    s->t = o->t;
+    memcpy(s->param, g->param, (size_t)g->param_size * sizeof(real));
+    memcpy(s->state, g->state, (size_t)g->state_size * sizeof(real));
 }
 
-static void snapshot_restore(const snapshot *s, iso_optimizer *o)
+static void snapshot_restore(const snapshot *s, iso_graph *g)
 {
-    copy(o->g->param, s->param, o->g->param_size);
-    copy(o->g->state, s->state, o->g->state_size);
-    copy(o->m, s->m, o->g->param_size);
-    copy(o->v, s->v, o->g->param_size);
-    if (s->m) o->t = s->t;
+    memcpy(g->param, s->param, (size_t)g->param_size * sizeof(real));
+    memcpy(g->state, s->state, (size_t)g->state_size * sizeof(real));
 }
 
 static iso_status trainer_open(trainer *t, iso_error *err)
@@ -95,8 +81,8 @@ static iso_status trainer_open(trainer *t, iso_error *err)
     TRY(iso_batcher_new(t->c, t->batch, &t->batcher, err));
     TRY(iso_evaluator_new(t->env, t->v, t->c, &t->evaluator, err));
     TRY(iso_optimizer_new(t->v->g, &t->adam, err));
-    TRY(snapshot_new(t->v->g, true, &t->epoch_start, err));
-    if (t->o->keep_best) TRY(snapshot_new(t->v->g, false, &t->best, err));
+    TRY(snapshot_new(t->v->g, &t->epoch_start, err));
+    if (t->o->keep_best) TRY(snapshot_new(t->v->g, &t->best, err));
 done:
     return st;
 }
@@ -186,7 +172,7 @@ static iso_status one_epoch(trainer *t, int epoch, iso_epoch *e, iso_error *err)
     int64_t first_step = t->step;
     sums s;
     bool bad;
-    snapshot_take(&t->epoch_start, &t->adam);
+    snapshot_take(&t->epoch_start, t->v->g);
     iso_permutation((iso_rng_key){t->o->seed, ISO_STREAM_SHUFFLE, (uint32_t)epoch}, t->n_train, t->order);
     do {
         s = (sums){0}, bad = false;
@@ -197,7 +183,8 @@ static iso_status one_epoch(trainer *t, int epoch, iso_epoch *e, iso_error *err)
             if (t->step % 16 == 0) iso_progress(t->env, done, "epoch %d of %d", epoch + 1, t->o->max_epochs);
         }
         if (bad) {
-            snapshot_restore(&t->epoch_start, &t->adam);
+            snapshot_restore(&t->epoch_start, t->v->g);
+            iso_optimizer_restart(&t->adam);                /* its moments led there */
             t->step = first_step, t->rate_factor *= 0.5, t->usual_norm = 0;
         }
     } while (bad);
@@ -247,7 +234,7 @@ static bool judge(trainer *t, const iso_epoch *e, iso_history *h)
     }
     if (e->validation_elbo > t->best_elbo) {
         t->best_elbo = e->validation_elbo, t->since_best = 0, h->best = h->n - 1;
-        if (t->o->keep_best) snapshot_take(&t->best, &t->adam);
+        if (t->o->keep_best) snapshot_take(&t->best, t->v->g);
         return false;
     }
     return ++t->since_best >= t->o->patience && t->o->early_stopping;
@@ -273,7 +260,7 @@ iso_status iso_train(iso_env *env, iso_vae *v, const iso_cells *c, const int64_t
         if (st == ISO_OK) st = validate(&t, e, err);
         h->interrupted = st == ISO_EINTERRUPT && h->n > 0;
         if (h->interrupted) {
-            snapshot_restore(&t.epoch_start, &t.adam);
+            snapshot_restore(&t.epoch_start, v->g);
             iso_env_heeded(env);
             st = ISO_OK;
             break;
@@ -284,7 +271,7 @@ iso_status iso_train(iso_env *env, iso_vae *v, const iso_cells *c, const int64_t
         if (each_epoch) each_epoch(arg, e);
         if (h->stopped_early) break;
     }
-    if (o->keep_best && t.best_elbo > -HUGE_VAL) snapshot_restore(&t.best, &t.adam);
+    if (o->keep_best && t.best_elbo > -HUGE_VAL) snapshot_restore(&t.best, v->g);
     h->final_kl_weight = h->n ? h->epochs[h->best].kl_weight : 0;
     h->roll_backs = t.roll_backs;
 done:
