@@ -26,7 +26,7 @@ def epoch_s(program, path):
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         subprocess.run([program, "fit", path, "-o", run, "--no-map", "--max-epochs", "1", "--n-samples", "0", "--quiet", "--threads", THREADS],
-                       check=True)
+                       check=True, capture_output=True)
         header, row = [line.split("\t") for line in (run / "log.txt").read_text().splitlines() if not line.startswith("#")][-2:]
         cells = int((run / "log.txt").read_text().split(" cells")[0].split()[-1].replace(",", ""))
         return cells, float(row[header.index("seconds")])
