@@ -47,9 +47,11 @@ def scores(program, run, path, folder):
     text = call(program, "anomaly", run, path, "--drop-empty", "-q").stdout
     density = np.array([float(line.split("\t")[1]) for line in text.splitlines()[1:]])
     p = np.array([float(line.split("\t")[2]) for line in text.splitlines()[1:]])
+    kind = np.array([line.split("\t")[6] for line in text.splitlines()[1:]])
+    w2 = np.array([float(line.split("\t")[4]) for line in text.splitlines()[1:]])
     out = folder / "z.h5ad"
     call(program, "embed", run, path, "-o", out, "--force", "--drop-empty", "-q")
-    return -density, (anndata.read_h5ad(out).obsm["X_isolario"] ** 2).sum(1), p
+    return -density, (anndata.read_h5ad(out).obsm["X_isolario"] ** 2).sum(1), p, kind, w2
 
 
 def doublets(counts, line, same, n, depth, rng):
@@ -68,7 +70,7 @@ def one(program, cells, seed, lines, folder):
     single = celseq & (cells.obs.demuxlet == "SNG").to_numpy()
     known = single & cells.obs.cell_line.isin(lines).to_numpy()
     normal = np.log1p(x / x.sum(1, keepdims=True) * 1e4)
-    genes = np.argsort(-normal[known].var(0))[:1200]
+    genes = np.argsort(-normal[single].var(0))[:1200]              # of all lines, so that an unseen one can show
     x, names = x[:, genes], cells.var_names[genes]
     index = rng.permutation(np.flatnonzero(known))
     n = int(0.8 * len(index))
@@ -89,7 +91,8 @@ def one(program, cells, seed, lines, folder):
     result = []
     for name, counts in sets.items():
         s = scores(program, run, write(folder / "set.h5ad", counts[counts.sum(1) > 0], names), folder)
-        result.append(f"{name} {auc(base[0], s[0]):.3f} (||z||^2 {auc(base[1], s[1]):.3f}, p <= 5 %: {np.mean(s[2] <= 0.05):.2f})")
+        result.append(f"{name} {auc(base[0], s[0]):.3f} (||z||^2 {auc(base[1], s[1]):.3f}, p <= 5 %: {np.mean(s[2] <= 0.05):.2f}; "
+                      f"chimera {np.mean(s[3] == 'chimera'):.2f}, never observed {np.mean(s[3] == 'never observed'):.2f})")
     text = call(program, "voids", run, "--key", "cell_line", "-q").stdout
     rows = [row.split("\t") for row in text.splitlines() if not row.startswith("#")][1:]
     prior = text.splitlines()[1].split(": ")[1]
@@ -101,7 +104,8 @@ def one(program, cells, seed, lines, folder):
             part = done.split("lies in voids for ")[1]
             ways.append((float(part.split(" %")[0]), float(part.split("straight line for ")[1].split(" %")[0])))
     less = sum(a < b for a, b in ways)
-    print(f"seed {seed}, {len(lines)} lines; held-out singlets p <= 5 %: {np.mean(base[2] <= 0.05):.2f}; AUC: " + "; ".join(result))
+    print(f"seed {seed}, {len(lines)} lines; held-out singlets p <= 5 %: {np.mean(base[2] <= 0.05):.2f}, chimera "
+          f"{np.mean(base[3] == 'chimera'):.2f}, never observed {np.mean(base[3] == 'never observed'):.2f}; AUC: " + "; ".join(result))
     print(f"  prior in voids {prior}; origin void: {void('origin')[0]}; groups void: {void('group').count('yes')} of {len(void('group'))}; "
           f"halfway void: {void('halfway').count('yes')} of {len(void('halfway'))}; along the data less in voids on {less} of {len(ways)} paths "
           f"(mean {np.mean(ways, 0)[0]:.0f} % against {np.mean(ways, 0)[1]:.0f} %)", flush=True)

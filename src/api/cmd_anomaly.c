@@ -1,11 +1,14 @@
-/* cmd_anomaly.c: `anomaly RUN CELLS`: how far each cell lies from where the run's cells are, as a p-value. */
+/* cmd_anomaly.c: `anomaly RUN CELLS`: how far each cell lies from where the run's cells are, as a p-value, and whether a
+ * mixture of the run's groups explains it. */
 #include "cells_in.h"
 #include "commands.h"
+#include "mixture.h"
 #include "support.h"
 #include "text_out.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct ranked { double p; int64_t cell; } ranked;
 
@@ -34,6 +37,92 @@ done:
     return st;
 }
 
+/* ------------------------------------------------------------------------------------- classes */
+
+enum { LEAST_REFERENCES = 50 };
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* What is usual for a cell's depth: a straight line over log depth, and a bound on the distance from it. */
+typedef struct usual { double intercept, slope, bound; } usual;
+
+static double above(const usual *u, double depth, double y) { return y - u->intercept - u->slope * log(fmax(depth, 1)); }
+
+/* From the run's held-out cells (all, if those are few): least squares, and the distance that a share `a` stays below. */
+static iso_status find_usual(const iso_run_cells *r, const double *depth, const double *y, double a, usual *u, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    double *rest = NULL, sx = 0, sy = 0, sxx = 0, sxy = 0;
+    int64_t *cell = NULL, n = 0;
+    ALLOC(rest, r->obs.n_rows, sizeof *rest);
+    ALLOC(cell, r->obs.n_rows, sizeof *cell);
+    for (int64_t i = 0; i < r->obs.n_rows; i++)
+        if (!r->is_train[i]) cell[n++] = i;
+    for (int64_t i = 0; n < LEAST_REFERENCES && i < r->obs.n_rows; i++) cell[i] = i;
+    if (n < LEAST_REFERENCES) n = r->obs.n_rows;
+    for (int64_t i = 0; i < n; i++) {
+        double x = log(fmax(depth[cell[i]], 1)), v = y[cell[i]];
+        sx += x, sy += v, sxx += x * x, sxy += x * v;
+    }
+    double spread = sxx - sx * sx / (double)n;
+    *u = (usual){.slope = spread > 1e-9 ? (sxy - sx * sy / (double)n) / spread : 0};
+    u->intercept = (sy - u->slope * sx) / (double)n;
+    for (int64_t i = 0; i < n; i++) rest[i] = above(u, depth[cell[i]], y[cell[i]]);
+    qsort(rest, (size_t)n, sizeof *rest, ascending);
+    u->bound = rest[(int64_t)(a * (double)(n - 1) + 0.5)];
+done:
+    iso_free(rest);
+    iso_free(cell);
+    return st;
+}
+
+typedef struct mixed { double *second, *fit, *depth; usual second_usual, fit_usual; } mixed;      /* [cells]; NULL: not to be had */
+
+static const double *reals_of(const iso_run_cells *r, const char *name)
+{
+    const iso_column *c = iso_frame_column(&r->obs, name);
+    return c && c->kind == ISO_COL_REAL ? c->reals : NULL;
+}
+
+static iso_status explain(iso_env *env, const iso_run_cells *r, const iso_csr *x, mixed *out, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    iso_mixture m = {0};
+    int32_t *codes = NULL, n = 0;
+    char **names = NULL;
+    const iso_column *group = iso_frame_column(&r->obs, "mixture_group");
+    const double *second = reals_of(r, "mixture_weight"), *fit = reals_of(r, "mixture_fit"), *depth = reals_of(r, "mixture_depth");
+    *out = (mixed){0};
+    if (!group || !second || !fit || !depth || r->obs.n_rows == 0) return ISO_OK;
+    TRY(iso_column_factor(&r->obs, group, &codes, &names, &n, err));
+    for (int64_t i = 0; i < r->obs.n_rows; i++)
+        if (!r->is_train[i]) codes[i] = -1;
+    TRY(find_usual(r, depth, second, 0.95, &out->second_usual, err));
+    TRY(find_usual(r, depth, fit, 0.05, &out->fit_usual, err));
+    ALLOC(out->second, x->n_rows, sizeof *out->second);
+    ALLOC(out->fit, x->n_rows, sizeof *out->fit);
+    ALLOC(out->depth, x->n_rows, sizeof *out->depth);
+    TRY(iso_mixture_new(env, r->model, r->mu, codes, r->obs.n_rows, n, &m, err));
+    TRY(iso_mixture_explain(env, &m, x, out->second, out->fit, out->depth, err));
+done:
+    for (int32_t k = 0; names && k < n; k++) iso_free(names[k]);
+    iso_free(names);
+    iso_free(codes);
+    iso_mixture_clear(&m);
+    return st;
+}
+
+static void print_class(FILE *f, const mixed *m, int64_t i)
+{
+    bool strange = above(&m->fit_usual, m->depth[i], m->fit[i]) < m->fit_usual.bound;
+    bool mixture = above(&m->second_usual, m->depth[i], m->second[i]) > m->second_usual.bound;
+    fprintf(f, "\t%.4f\t%.4f\t%s", m->second[i], m->fit[i], strange ? "never observed" : mixture ? "chimera" : "known");
+}
+
 iso_status iso_cmd_anomaly(iso_env *env, const iso_options *o, const char *command_line, iso_error *err)
 {
     iso_status st = ISO_OK;
@@ -43,6 +132,7 @@ iso_status iso_cmd_anomaly(iso_env *env, const iso_options *o, const char *comma
     iso_text_out t = {0};
     float *mu = NULL;
     double *log_q = NULL, *p = NULL, *q = NULL;
+    mixed mix = {0};
     (void)command_line;
     TRY(iso_text_open(o, &t, err));
     TRY(iso_run_open(env, o, &r, err));
@@ -58,10 +148,14 @@ iso_status iso_cmd_anomaly(iso_env *env, const iso_options *o, const char *comma
     const int32_t *batch = s.model->has_batch ? s.bound.cells.codes[0] : NULL;
     for (int64_t i = 0; i < n; i++) p[i] = iso_support_p(&support, batch ? batch[i] : -1, log_q[i]);
     TRY(false_discovery_rates(p, n, q, err));
-    fprintf(t.file, "cell\tlog_density\tp_value\tfdr\n");
+    TRY(explain(env, &r, s.bound.x, &mix, err));
+    fprintf(t.file, "cell\tlog_density\tp_value\tfdr\tmixture_weight\tmixture_fit\tclass\n");
     for (int64_t i = 0; i < n; i++) {
         iso_put_name(t.file, s.data->obs.index[i]);
-        fprintf(t.file, "\t%.4f\t%.6g\t%.6g\n", log_q[i], p[i], q[i]);
+        fprintf(t.file, "\t%.4f\t%.6g\t%.6g", log_q[i], p[i], q[i]);
+        if (mix.fit) print_class(t.file, &mix, i);
+        else fputs("\t\t\t", t.file);
+        putc('\n', t.file);
         low += p[i] <= 0.05;
     }
     TRY(iso_text_commit(&t, err));
@@ -76,5 +170,8 @@ done:
     iso_free(log_q);
     iso_free(p);
     iso_free(q);
+    iso_free(mix.second);
+    iso_free(mix.fit);
+    iso_free(mix.depth);
     return st;
 }

@@ -3,6 +3,7 @@
 #include "cells_in.h"
 #include "commands.h"
 #include "io/tensors.h"
+#include "mixture.h"
 #include "run.h"
 
 #include <math.h>
@@ -53,6 +54,33 @@ done:
     return st;
 }
 
+/* What the cells look like as mixtures of the training cells' groups, for `anomaly` to hold others against. */
+static iso_status explain_as_mixtures(iso_env *env, iso_run *r, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    iso_mixture m = {0};
+    int32_t *train = NULL;
+    const iso_split *p = &r->fitted.split;
+    const int32_t *groups = r->labels ? r->labels : r->atlas.clusters;
+    int64_t n = r->data->x.n_rows;
+    if (!r->fitted.model->v.c.likelihood->counts) return ISO_OK;
+    r->n_mixture = r->labels ? r->n_labels : r->atlas.n_clusters;
+    ALLOC(train, n, sizeof *train);
+    ALLOC(r->mixture_codes, n, sizeof *r->mixture_codes);
+    ALLOC(r->mixture_second, n, sizeof *r->mixture_second);
+    ALLOC(r->mixture_fit, n, sizeof *r->mixture_fit);
+    ALLOC(r->mixture_depth, n, sizeof *r->mixture_depth);
+    memcpy(r->mixture_codes, groups, (size_t)n * sizeof *groups);
+    for (int64_t i = 0; i < n; i++) train[i] = -1;
+    for (int64_t i = 0; i < p->n_train; i++) train[p->train[i]] = groups[p->train[i]];
+    TRY(iso_mixture_new(env, r->fitted.model, r->mu, train, n, r->n_mixture, &m, err));
+    TRY(iso_mixture_explain(env, &m, &r->data->x, r->mixture_second, r->mixture_fit, r->mixture_depth, err));
+done:
+    iso_mixture_clear(&m);
+    iso_free(train);
+    return st;
+}
+
 static iso_status make_map(iso_env *env, iso_run *r, iso_error *err)
 {
     iso_status st = ISO_OK;
@@ -67,6 +95,7 @@ static iso_status make_map(iso_env *env, iso_run *r, iso_error *err)
     if (!iso_opt_flag(r->options, "map")) goto done;
     iso_progress(env, 0.2, "neighbours, clusters, layout");
     TRY(iso_atlas_make(env, r->mu, n, L, r->options, true, &r->atlas, err));
+    TRY(explain_as_mixtures(env, r, err));
     iso_progress(env, 0.7, "agreement with labels");
     if (r->labels) TRY(iso_score_labels(env, &r->atlas, r->labels, r->options, &r->scores, err));
     if (r->labels) TRY(score_pca(env, r, err));
@@ -118,6 +147,10 @@ static void run_clear(iso_run *r)
     iso_fitted_clear(&r->fitted);
     iso_free(r->mu);
     iso_free(r->variance);
+    iso_free(r->mixture_codes);
+    iso_free(r->mixture_second);
+    iso_free(r->mixture_fit);
+    iso_free(r->mixture_depth);
     iso_free(r->labels);
     for (int32_t k = 0; r->label_names && k < r->n_labels; k++) iso_free(r->label_names[k]);
     iso_free(r->label_names);

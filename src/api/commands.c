@@ -27,7 +27,8 @@ static const command rows[] = {
              "fewer. A run that exists is refused without --force. On the first interrupt training stops, what "
              "was reached is saved, and the exit status is 130.\n"
              "model.safetensors\tthe model: all that the other commands need\n"
-             "latent.h5ad\tthe cells, without their counts: all of their obs, and leiden; obsm X_isolario (posterior "
+             "latent.h5ad\tthe cells, without their counts: all of their obs, leiden, isolario_split, and mixture_group, mixture_weight, "
+             "mixture_fit, mixture_depth (see \"anomaly\"); obsm X_isolario (posterior "
              "means), X_isolario_var (posterior variances), X_umap; obsp connectivities and distances; uns neighbors "
              "and "
              "isolario (options, provenance, verdict)\n"
@@ -177,7 +178,12 @@ static const command rows[] = {
              "cell\tname of the cell\n"
              "log_density\tlog of the aggregated posterior of the training cells at the cell's posterior mean\n"
              "p_value\tshare of the run's held-out cells of the same batch that lie as low; uniform for cells like them\n"
-             "fdr\tthe same, adjusted for the number of cells (Benjamini & Hochberg 1995)",
+             "fdr\tthe same, adjusted for the number of cells (Benjamini & Hochberg 1995)\n"
+             "mixture_weight, mixture_fit\tthe cell as a non-negative mixture of what the run's groups (--labels-key of fit, else "
+             "clusters) decode to: the second largest share, and how well the mixture fits; empty for runs without a map or "
+             "counts\n"
+             "class\tnever observed: no mixture of groups fits as well as it does for 95 % of held-out cells of its depth; chimera: one "
+             "fits, and its second share is larger than theirs (a doublet, or a state between groups); else known",
          .examples = "anomaly healthy_run patients.h5ad -o anomaly.tsv",
      },
      iso_cmd_anomaly},

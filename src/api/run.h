@@ -17,6 +17,9 @@ typedef struct iso_run {
     int32_t *labels, n_labels;
     char **label_names;
     iso_label_scores scores, pca_scores;
+    /* Each cell as a mixture of groups, labels or else clusters (see mixture.h); NULL without a map or counts. */
+    int32_t *mixture_codes, n_mixture;
+    double *mixture_second, *mixture_fit, *mixture_depth;
     double read_s, map_s, total_s;
 } iso_run;
 

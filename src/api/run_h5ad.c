@@ -53,7 +53,15 @@ iso_status iso_run_write_h5ad(iso_env *env, const iso_run *r, iso_error *err)
                                  .kind = ISO_COL_CATEGORY,
                                  .codes = split,
                                  .categories = (char **)split_names,
-                                 .n_categories = 3}};
+                                 .n_categories = 3},
+                                {.name = (char *)"mixture_group",
+                                 .kind = ISO_COL_CATEGORY,
+                                 .codes = r->mixture_codes,
+                                 .categories = r->labels ? r->label_names : clusters,
+                                 .n_categories = r->n_mixture},
+                                {.name = (char *)"mixture_weight", .kind = ISO_COL_REAL, .reals = r->mixture_second},
+                                {.name = (char *)"mixture_fit", .kind = ISO_COL_REAL, .reals = r->mixture_fit},
+                                {.name = (char *)"mixture_depth", .kind = ISO_COL_REAL, .reals = r->mixture_depth}};
     const iso_h5ad_array obsm[] = {
         {"X_umap", 2, r->atlas.xy}, {"X_isolario", L, r->mu}, {"X_isolario_var", L, r->variance}};
     const iso_h5ad_sparse obsp[] = {{"connectivities", &r->atlas.connectivities}, {"distances", &r->atlas.distances}};
@@ -86,7 +94,7 @@ iso_status iso_run_write_h5ad(iso_env *env, const iso_run *r, iso_error *err)
     bool ae = m->v.c.autoencoder, map = r->atlas.xy != NULL;
     iso_h5ad_out out = {.obs = &r->data->obs,
                         .extra_obs = extra + !map,
-                        .n_extra_obs = 2 - !map,
+                        .n_extra_obs = 2 - !map + (r->mixture_fit ? 4 : 0),
                         .obsm = obsm + !map,
                         .n_obsm = 3 - !map - ae,
                         .obsp = obsp,

@@ -240,7 +240,7 @@ def test_sample(isolario, fitted, cells, tmp_path):
 
 def test_anomaly_is_calibrated_and_sees_what_was_never_seen(isolario, fitted, cells, tmp_path):
     header, rows = table(isolario("anomaly", fitted, cells, "--quiet").stdout)
-    assert header == ["cell", "log_density", "p_value", "fdr"] and len(rows) == CELLS
+    assert header == ["cell", "log_density", "p_value", "fdr", "mixture_weight", "mixture_fit", "class"] and len(rows) == CELLS
     p, fdr = (np.array([float(row[k]) for row in rows]) for k in (2, 3))
     held_out = read(fitted / "latent.h5ad").obs["isolario_split"].to_numpy() != "train"
     assert abs((p[held_out] <= 0.05).mean() - 0.05) < 0.03 and (fdr >= p - 1e-12).all() and (p > 0).all()
@@ -248,7 +248,30 @@ def test_anomaly_is_calibrated_and_sees_what_was_never_seen(isolario, fitted, ce
     rng = np.random.default_rng(5)
     strange = make(tmp_path / "strange.h5ad", x[:100][:, rng.permutation(GENES)])
     _, rows = table(isolario("anomaly", fitted, strange, "--quiet").stdout)
-    assert np.mean([float(row[2]) <= 0.05 for row in rows]) > 0.9
+    assert np.mean([float(row[2]) <= 0.05 for row in rows]) > 0.9 and np.mean([row[6] == "never observed" for row in rows]) > 0.9
+
+
+def test_doublets_are_chimeras(isolario, fitted, cells, tmp_path):
+    """Counts of two cells of different kinds, thinned to the depth of one; mixture weights against scipy's NNLS."""
+    nnls = pytest.importorskip("scipy.optimize").nnls
+    a, run = anndata.read_h5ad(cells), read(fitted / "latent.h5ad")
+    x, kind = a.X.toarray().astype(int), a.obs["kind"].to_numpy().astype(str)
+    rng = np.random.default_rng(8)
+    pairs = [(i, j) for i, j in rng.integers(0, CELLS, (600, 2)) if kind[i] != kind[j]][:200]
+    made = make(tmp_path / "doublets.h5ad", np.array([rng.binomial(x[i] + x[j], 0.5) for i, j in pairs]))
+    _, rows = table(isolario("anomaly", fitted, made, "--quiet").stdout)
+    chimera = np.mean([row[6] == "chimera" for row in rows])
+    _, rows = table(isolario("anomaly", fitted, cells, "--quiet").stdout)
+    held_out = (run.obs["isolario_split"] != "train").to_numpy()
+    known = np.mean([row[6] == "known" for row, held in zip(rows, held_out) if held])
+    assert chimera > 0.6 and known > 0.85
+    assert np.allclose([float(row[4]) for row in rows], run.obs["mixture_weight"], atol=1e-3)
+    _, header_and_rows = table(isolario("prototype", fitted, "--key", "kind", "--quiet").stdout)
+    profile = np.array([[float(v) for v in row[2:]] for row in header_and_rows]) * 1e4
+    scale = 1 / np.sqrt(profile.mean(1) + 0.05)
+    shares = np.array([nnls(profile * scale[:, None], row / row.sum() * 1e4 * scale)[0] for row in x])
+    second = np.sort(shares / shares.sum(1, keepdims=True), 1)[:, -2]
+    assert np.corrcoef(second, run.obs["mixture_weight"])[0, 1] > 0.95      # the profiles differ a little: a mean's, a mean of
 
 
 def test_voids(isolario, fitted):
