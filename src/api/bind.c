@@ -97,8 +97,7 @@ static iso_status find_column(const iso_dataset *d, const char *option, const ch
 
 static void covariate_clear(iso_covariate *c)
 {
-    for (int32_t i = 0; i < c->n_categories; i++) iso_free(c->categories[i]);
-    iso_free(c->categories);
+    iso_free_texts(c->categories, c->n_categories);
     iso_free(c->key);
     *c = (iso_covariate){0};
 }
@@ -126,8 +125,7 @@ static iso_status covariate_from(const iso_dataset *d, const char *option, const
     for (int32_t k = 0; k < n; k++)
         if (used[k]) out->categories[out->n_categories++] = categories[k], categories[k] = NULL;
 done:
-    for (int32_t k = 0; categories && k < n; k++) iso_free(categories[k]);
-    iso_free(categories);
+    iso_free_texts(categories, n);
     iso_free(codes);
     iso_free(used);
     return st;
@@ -160,8 +158,7 @@ static iso_status covariate_codes(const iso_dataset *d, const iso_covariate *c, 
     }
     *out = codes, codes = NULL;
 done:
-    for (int32_t k = 0; categories && k < n; k++) iso_free(categories[k]);
-    iso_free(categories);
+    iso_free_texts(categories, n);
     iso_free(codes);
     iso_free(map);
     return st;
@@ -350,8 +347,7 @@ void iso_model_free(iso_model *m)
 {
     if (!m) return;
     iso_vae_clear(&m->v);
-    for (int64_t g = 0; m->genes && g < m->n_genes; g++) iso_free(m->genes[g]);
-    iso_free(m->genes);
+    iso_free_texts(m->genes, m->n_genes);
     for (int k = 0; k < ISO_MAX_COVARIATES; k++) covariate_clear(&m->covariates[k]), iso_free(m->continuous[k]);
     covariate_clear(&m->label);
     iso_free(m->size_factor_key);

@@ -109,8 +109,7 @@ static iso_status explain(iso_env *env, const iso_run_cells *r, const iso_csr *x
     TRY(iso_mixture_new(env, r->model, r->mu, codes, r->obs.n_rows, n, &m, err));
     TRY(iso_mixture_explain(env, &m, x, out->second, out->fit, out->depth, err));
 done:
-    for (int32_t k = 0; names && k < n; k++) iso_free(names[k]);
-    iso_free(names);
+    iso_free_texts(names, n);
     iso_free(codes);
     iso_mixture_clear(&m);
     return st;

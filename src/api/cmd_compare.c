@@ -344,8 +344,7 @@ static void comparison_clear(comparison *c)
 {
     for (int i = 0; i < N_MODELS; i++) iso_contrast_clear(&c->model[i]);
     for (int i = 0; i < 2; i++) iso_fitted_clear(&c->fitted[i]);
-    for (int32_t k = 0; c->names && k < c->n_groups; k++) iso_free(c->names[k]);
-    iso_free(c->names);
+    iso_free_texts(c->names, c->n_groups);
     iso_free(c->labels);
     iso_free(c->groups);
     iso_free(c->group_size);

@@ -152,8 +152,7 @@ static void run_clear(iso_run *r)
     iso_free(r->mixture_fit);
     iso_free(r->mixture_depth);
     iso_free(r->labels);
-    for (int32_t k = 0; r->label_names && k < r->n_labels; k++) iso_free(r->label_names[k]);
-    iso_free(r->label_names);
+    iso_free_texts(r->label_names, r->n_labels);
 }
 
 /* Training and everything after it; the log is open. */

@@ -77,8 +77,7 @@ static iso_status mark_test(const iso_dataset *d, const char *key, uint8_t *test
     FAIL_IF(marked == 0, ISO_EDATA, "%s: no cell has the value \"test\" in obs column \"%s\" (--split-key)", d->path,
             key);
 done:
-    for (int32_t k = 0; categories && k < n; k++) iso_free(categories[k]);
-    iso_free(categories);
+    iso_free_texts(categories, n);
     iso_free(codes);
     return st;
 }

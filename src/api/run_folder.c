@@ -18,8 +18,7 @@ static iso_status read_split(iso_run_cells *r, iso_error *err)
     for (int64_t i = 0; i < r->obs.n_rows; i++)
         r->is_train[i] = !c || (codes[i] >= 0 && strcmp(names[codes[i]], "train") == 0);
 done:
-    for (int32_t k = 0; names && k < n; k++) iso_free(names[k]);
-    iso_free(names);
+    iso_free_texts(names, n);
     iso_free(codes);
     return st;
 }
@@ -97,8 +96,7 @@ done:
 
 void iso_groups_clear(iso_groups *g)
 {
-    for (int32_t k = 0; g->names && k < g->n; k++) iso_free(g->names[k]);
-    iso_free(g->names);
+    iso_free_texts(g->names, g->n);
     iso_free(g->codes);
     iso_free(g->sizes);
     iso_free(g->means);

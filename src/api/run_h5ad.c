@@ -6,7 +6,7 @@
 enum { TRAIN, VALIDATION, TEST };
 static const char *const split_names[] = {"train", "validation", "test"};
 
-/* Names "0", "1", ... of the clusters; each is freed by free_names. */
+/* Names "0", "1", ... of the clusters; freed by iso_free_texts. */
 static iso_status number_names(int32_t n, char ***names, iso_error *err)
 {
     iso_status st = ISO_OK;
@@ -14,12 +14,6 @@ static iso_status number_names(int32_t n, char ***names, iso_error *err)
     for (int32_t k = 0; k < n; k++) FAIL_IF(!((*names)[k] = iso_sprintf("%d", k)), ISO_EMEMORY, "out of memory");
 done:
     return st;
-}
-
-static void free_names(char **names, int32_t n)
-{
-    for (int32_t k = 0; names && k < n; k++) iso_free(names[k]);
-    iso_free(names);
 }
 
 static void mark(int32_t *codes, const int64_t *cells, int64_t n, int32_t code)
@@ -103,7 +97,7 @@ iso_status iso_run_write_h5ad(iso_env *env, const iso_run *r, iso_error *err)
                         .n_uns = n_uns - (map ? 0 : N_MAP_UNS) - (ae ? 2 : 0)};
     TRY(iso_h5ad_write(env, path, &out, err));
 done:
-    free_names(clusters, r->atlas.n_clusters);
+    iso_free_texts(clusters, r->atlas.n_clusters);
     iso_free(split);
     iso_free(path);
     return st;

@@ -39,8 +39,7 @@ static iso_status batch_codes(const iso_run_cells *r, int32_t *codes, iso_error 
         for (int32_t k = 0; own[i] >= 0 && k < m->covariates[0].n_categories; k++)
             if (strcmp(names[own[i]], m->covariates[0].categories[k]) == 0) codes[i] = k;
 done:
-    for (int32_t k = 0; names && k < n; k++) iso_free(names[k]);
-    iso_free(names);
+    iso_free_texts(names, n);
     iso_free(own);
     return st;
 }

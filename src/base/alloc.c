@@ -42,6 +42,12 @@ void iso_free(void *p)
     if (!iso_spill_free(p)) free(p);
 }
 
+void iso_free_texts(char **texts, int64_t n)
+{
+    for (int64_t i = 0; texts && i < n; i++) iso_free(texts[i]);
+    iso_free(texts);
+}
+
 char *iso_strdup(const char *s)
 {
     if (!s) return NULL;

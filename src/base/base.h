@@ -53,6 +53,7 @@ void *iso_calloc(int64_t n, size_t size);
 /* Grows keep old bytes (old_n elements); the old block is freed on success. */
 void *iso_realloc(void *p, int64_t old_n, int64_t new_n, size_t size);
 void iso_free(void *p);
+void iso_free_texts(char **texts, int64_t n);                           /* each of them, and the array; NULL: nothing */
 char *iso_strdup(const char *s);                                        /* NULL for NULL or no memory */
 char *iso_sprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));  /* NULL: no memory */
 /* Test hook: the k-th allocation from now (1 = next) fails; 0 = off. Single-threaded tests only. */

@@ -11,18 +11,12 @@
 
 /* ----------------------------------------------------------------------------------- freeing */
 
-static void free_text(char **text, int64_t n)
-{
-    for (int64_t i = 0; text && i < n; i++) iso_free(text[i]);
-    iso_free(text);
-}
-
 void iso_column_clear(iso_column *c, int64_t n_rows)
 {
     iso_free(c->name);
     iso_free(c->codes);
-    free_text(c->categories, c->n_categories);
-    free_text(c->strings, n_rows);
+    iso_free_texts(c->categories, c->n_categories);
+    iso_free_texts(c->strings, n_rows);
     iso_free(c->ints);
     iso_free(c->reals);
     iso_free(c->bools);
@@ -35,7 +29,7 @@ void iso_frame_clear(iso_frame *f)
     for (int i = 0; i < f->n_columns; i++) iso_column_clear(&f->columns[i], f->n_rows);
     iso_free(f->columns);
     iso_free(f->index_name);
-    free_text(f->index, f->n_rows);
+    iso_free_texts(f->index, f->n_rows);
     *f = (iso_frame){0};
 }
 
@@ -217,7 +211,7 @@ iso_status iso_column_factor(const iso_frame *f, const iso_column *c, int32_t **
     TRY((c->kind == ISO_COL_CATEGORY ? copy_categories : factor_values)(f, c, *codes, categories, n, err));
 done:
     if (st != ISO_OK) {
-        free_text(*categories, *n);
+        iso_free_texts(*categories, *n);
         iso_free(*codes);
         *codes = NULL, *categories = NULL, *n = 0;
     }

@@ -232,15 +232,9 @@ iso_status h5_list(const h5_file *f, const char *group, char ***names, int64_t *
         FAIL_IF(!(list[n_list] = iso_strdup(name)), ISO_EMEMORY, "out of memory");
     }
 done:
-    if (st != ISO_OK) h5_free_text(list, n_list), list = NULL, n_list = 0;
+    if (st != ISO_OK) iso_free_texts(list, n_list), list = NULL, n_list = 0;
     *names = list, *n = n_list;
     return st;
-}
-
-void h5_free_text(char **text, int64_t n)
-{
-    for (int64_t i = 0; text && i < n; i++) iso_free(text[i]);
-    iso_free(text);
 }
 
 /* ----------------------------------------------------------------------------------- arrays */

@@ -65,7 +65,7 @@ const char *h5_why(h5_reason *r);
 iso_status h5_look(const h5_file *f, const char *place, h5_what *what, iso_error *err);
 /* Name i of a group, in alphabetic order; false past the last. Does not allocate. */
 bool h5_name_at(const h5_file *f, const char *group, int64_t i, char *name, size_t room);
-/* Names in a group, sorted; the caller frees with h5_free_text. */
+/* Names in a group, sorted; the caller frees with iso_free_texts. */
 iso_status h5_list(const h5_file *f, const char *group, char ***names, int64_t *n, iso_error *err);
 
 iso_status h5_array_open(const h5_file *f, const char *place, h5_array *a, iso_error *err);
@@ -86,7 +86,6 @@ iso_status h5_read_f64(const h5_array *a, int64_t first, int64_t n, double *out,
 iso_status h5_read_f32(const h5_array *a, int64_t first, int64_t n, float *out, iso_error *err);
 /* All of a TEXT array, fixed or variable length; *out [a->n]. */
 iso_status h5_read_text(const h5_array *a, char ***out, iso_error *err);
-void h5_free_text(char **text, int64_t n);
 /* A scalar text attribute; *out NULL if there is none of that name. */
 iso_status h5_attribute_text(const h5_file *f, const char *place, const char *name, char **out, iso_error *err);
 

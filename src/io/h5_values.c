@@ -178,7 +178,7 @@ iso_status h5_read_text(const h5_array *a, char ***out, iso_error *err)
     TRY(H5Tis_variable_str(mem) > 0 ? read_variable(a, text, err) : read_fixed(a, mem, text, err));
 done:
     h5_drop(mem);
-    if (st != ISO_OK) h5_free_text(text, a->n);
+    if (st != ISO_OK) iso_free_texts(text, a->n);
     else *out = text;
     return st;
 }

@@ -268,8 +268,7 @@ typedef struct clean_texts { const char **texts; char **own; int64_t n; } clean_
 
 static void clean_texts_free(clean_texts *c)
 {
-    for (int64_t i = 0; c->own && i < c->n; i++) iso_free(c->own[i]);
-    iso_free(c->own);
+    iso_free_texts(c->own, c->n);
     iso_free((void *)c->texts);
 }
 

@@ -118,7 +118,7 @@ static iso_status column_to_text(iso_column *c, int64_t n, char ***out, iso_erro
         FAIL_IF(!text[i], ISO_EMEMORY, "out of memory for %lld names", (long long)n);
     }
 done:
-    if (st != ISO_OK) h5_free_text(text, n), text = NULL;
+    if (st != ISO_OK) iso_free_texts(text, n), text = NULL;
     iso_column_clear(c, n);
     *out = text;
     return st;
@@ -362,7 +362,7 @@ static iso_status read_group_frame(const frame_reader *r, iso_error *err)
         add_column(r, names[i], &c, known);
     }
 done:
-    h5_free_text(names, order.n);
+    iso_free_texts(names, order.n);
     h5_array_close(&order);
     return st;
 }

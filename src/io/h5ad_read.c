@@ -125,7 +125,7 @@ static iso_status list_layers(const h5_file *f, char **out, iso_error *err)
     if (what == H5_GROUP) TRY(h5_list(f, "/layers", &names, &n, err));
     FAIL_IF(!(*out = iso_join((const char *const *)names, n, "none")), ISO_EMEMORY, "out of memory");
 done:
-    h5_free_text(names, n);
+    iso_free_texts(names, n);
     return st;
 }
 

@@ -102,8 +102,7 @@ static iso_status hash_folder(const char *folder, char *hex, iso_error *err)
     }
     TRY(finish(c, folder, hex, err));
 done:
-    for (int64_t i = 0; i < n; i++) iso_free(names[i]);
-    iso_free(names);
+    iso_free_texts(names, n);
     iso_free(path);
     iso_free(line);
     EVP_MD_CTX_free(c);

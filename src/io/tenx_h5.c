@@ -120,7 +120,7 @@ static iso_status read_features(const h5_file *f, iso_frame *var, iso_error *err
         if (!skip) TRY(add_array(f, group, names[i], names[i], var, err));
     }
 done:
-    h5_free_text(names, n);
+    iso_free_texts(names, n);
     return st;
 }
 
@@ -155,7 +155,7 @@ static iso_status choose_genome(const h5_file *f, const char *layer, char **grou
     FAIL_IF(!(*group = iso_sprintf("/%s", genomes[chosen])), ISO_EMEMORY, "out of memory");
 done:
     iso_free(list);
-    h5_free_text(genomes, n);
+    iso_free_texts(genomes, n);
     return st;
 }
 
