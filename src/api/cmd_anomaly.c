@@ -2,8 +2,7 @@
  * mixture of the run's groups explains it. */
 #include "cells_in.h"
 #include "commands.h"
-#include "mixture.h"
-#include "support.h"
+#include "run_place.h"
 #include "text_out.h"
 
 #include <math.h>
@@ -80,7 +79,8 @@ done:
     return st;
 }
 
-typedef struct mixed { double *second, *fit, *depth; usual second_usual, fit_usual; } mixed;      /* [cells]; NULL: not to be had */
+/* How the cells are explained [cells]; NULL: not to be had. */
+typedef struct explained { iso_mixed *cell; usual second_usual, fit_usual; } explained;
 
 static const double *reals_of(const iso_run_cells *r, const char *name)
 {
@@ -88,7 +88,7 @@ static const double *reals_of(const iso_run_cells *r, const char *name)
     return c && c->kind == ISO_COL_REAL ? c->reals : NULL;
 }
 
-static iso_status explain(iso_env *env, const iso_run_cells *r, const iso_csr *x, mixed *out, iso_error *err)
+static iso_status explain(iso_env *env, const iso_run_cells *r, const iso_csr *x, explained *out, iso_error *err)
 {
     iso_status st = ISO_OK;
     iso_mixture m = {0};
@@ -96,30 +96,33 @@ static iso_status explain(iso_env *env, const iso_run_cells *r, const iso_csr *x
     char **names = NULL;
     const iso_column *group = iso_frame_column(&r->obs, "mixture_group");
     const double *second = reals_of(r, "mixture_weight"), *fit = reals_of(r, "mixture_fit"), *depth = reals_of(r, "mixture_depth");
-    *out = (mixed){0};
+    float *profiles = NULL;
+    *out = (explained){0};
     if (!group || !second || !fit || !depth || r->obs.n_rows == 0) return ISO_OK;
     TRY(iso_column_factor(&r->obs, group, &codes, &names, &n, err));
     for (int64_t i = 0; i < r->obs.n_rows; i++)
         if (!r->is_train[i]) codes[i] = -1;
     TRY(find_usual(r, depth, second, 0.95, &out->second_usual, err));
     TRY(find_usual(r, depth, fit, 0.05, &out->fit_usual, err));
-    ALLOC(out->second, x->n_rows, sizeof *out->second);
-    ALLOC(out->fit, x->n_rows, sizeof *out->fit);
-    ALLOC(out->depth, x->n_rows, sizeof *out->depth);
-    TRY(iso_mixture_new(env, r->model, r->mu, codes, r->obs.n_rows, n, &m, err));
-    TRY(iso_mixture_explain(env, &m, x, out->second, out->fit, out->depth, err));
+    ALLOC(out->cell, x->n_rows, sizeof *out->cell);
+    ALLOC(profiles, n * x->n_cols, sizeof *profiles);
+    TRY(iso_group_profiles(env, r->model, r->mu, codes, r->obs.n_rows, n, profiles, err));
+    TRY(iso_mixture_new(profiles, n, x->n_cols, &m, err));
+    TRY(iso_mixture_explain(env, &m, x, out->cell, err));
 done:
     iso_free_texts(names, n);
     iso_free(codes);
+    iso_free(profiles);
     iso_mixture_clear(&m);
     return st;
 }
 
-static void print_class(FILE *f, const mixed *m, int64_t i)
+static void print_class(FILE *f, const explained *e, int64_t i)
 {
-    bool strange = above(&m->fit_usual, m->depth[i], m->fit[i]) < m->fit_usual.bound;
-    bool mixture = above(&m->second_usual, m->depth[i], m->second[i]) > m->second_usual.bound;
-    fprintf(f, "\t%.4f\t%.4f\t%s", m->second[i], m->fit[i], strange ? "never observed" : mixture ? "chimera" : "known");
+    const iso_mixed *m = &e->cell[i];
+    bool strange = above(&e->fit_usual, m->depth, m->fit) < e->fit_usual.bound;
+    bool mixture = above(&e->second_usual, m->depth, m->share[1]) > e->second_usual.bound;
+    fprintf(f, "\t%.4f\t%.4f\t%s", m->share[1], m->fit, strange ? "never observed" : mixture ? "chimera" : "known");
 }
 
 iso_status iso_cmd_anomaly(iso_env *env, const iso_options *o, const char *command_line, iso_error *err)
@@ -131,12 +134,12 @@ iso_status iso_cmd_anomaly(iso_env *env, const iso_options *o, const char *comma
     iso_text_out t = {0};
     float *mu = NULL;
     double *log_q = NULL, *p = NULL, *q = NULL;
-    mixed mix = {0};
+    explained mix = {0};
     (void)command_line;
     TRY(iso_text_open(o, &t, err));
     TRY(iso_run_open(env, o, &r, err));
     TRY(iso_scored_open(env, o, &s, err));
-    TRY(iso_support_new(env, &r, &support, err));
+    TRY(iso_run_support(env, &r, &support, err));
     int64_t n = s.data->x.n_rows, L = s.model->v.c.n_latent, low = 0;
     ALLOC(mu, n * L, sizeof *mu);
     ALLOC(log_q, n, sizeof *log_q);
@@ -152,7 +155,7 @@ iso_status iso_cmd_anomaly(iso_env *env, const iso_options *o, const char *comma
     for (int64_t i = 0; i < n; i++) {
         iso_put_name(t.file, s.data->obs.index[i]);
         fprintf(t.file, "\t%.4f\t%.6g\t%.6g", log_q[i], p[i], q[i]);
-        if (mix.fit) print_class(t.file, &mix, i);
+        if (mix.cell) print_class(t.file, &mix, i);
         else fputs("\t\t\t", t.file);
         putc('\n', t.file);
         low += p[i] <= 0.05;
@@ -169,8 +172,6 @@ done:
     iso_free(log_q);
     iso_free(p);
     iso_free(q);
-    iso_free(mix.second);
-    iso_free(mix.fit);
-    iso_free(mix.depth);
+    iso_free(mix.cell);
     return st;
 }

@@ -3,14 +3,15 @@
 #include "cells_in.h"
 #include "commands.h"
 #include "io/tensors.h"
-#include "mixture.h"
+#include "rules_file.h"
+#include "run_place.h"
 #include "run.h"
 
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
 
-static const char *const file_names[] = {"model.safetensors", "latent.h5ad", "run.json", "report.html", "log.txt"};
+static const char *const file_names[] = {"model.safetensors", "latent.h5ad", "run.json", "report.html", "log.txt", "rules.tsv"};
 enum { N_FILES = sizeof file_names / sizeof *file_names };
 
 char *iso_run_path(const iso_run *r, const char *name) { return iso_sprintf("%s/%s", r->folder, name); }
@@ -54,18 +55,27 @@ done:
     return st;
 }
 
+/* The clusters, or --labels-key: what mixtures are of. */
+static const int32_t *groups_of(const iso_run *r, int32_t *n)
+{
+    *n = r->labels ? r->n_labels : r->atlas.n_clusters;
+    return r->labels ? r->labels : r->atlas.clusters;
+}
+
 /* What the cells look like as mixtures of the training cells' groups, for `anomaly` to hold others against. */
 static iso_status explain_as_mixtures(iso_env *env, iso_run *r, iso_error *err)
 {
     iso_status st = ISO_OK;
     iso_mixture m = {0};
+    iso_mixed *mixed = NULL;
     int32_t *train = NULL;
+    float *profiles = NULL;
     const iso_split *p = &r->fitted.split;
-    const int32_t *groups = r->labels ? r->labels : r->atlas.clusters;
-    int64_t n = r->data->x.n_rows;
-    if (!r->fitted.model->v.c.likelihood->counts) return ISO_OK;
-    r->n_mixture = r->labels ? r->n_labels : r->atlas.n_clusters;
+    const int32_t *groups = groups_of(r, &r->n_mixture);
+    int64_t n = r->data->x.n_rows, G = r->data->x.n_cols;
     ALLOC(train, n, sizeof *train);
+    ALLOC(mixed, n, sizeof *mixed);
+    ALLOC(profiles, r->n_mixture * G, sizeof *profiles);
     ALLOC(r->mixture_codes, n, sizeof *r->mixture_codes);
     ALLOC(r->mixture_second, n, sizeof *r->mixture_second);
     ALLOC(r->mixture_fit, n, sizeof *r->mixture_fit);
@@ -73,11 +83,30 @@ static iso_status explain_as_mixtures(iso_env *env, iso_run *r, iso_error *err)
     memcpy(r->mixture_codes, groups, (size_t)n * sizeof *groups);
     for (int64_t i = 0; i < n; i++) train[i] = -1;
     for (int64_t i = 0; i < p->n_train; i++) train[p->train[i]] = groups[p->train[i]];
-    TRY(iso_mixture_new(env, r->fitted.model, r->mu, train, n, r->n_mixture, &m, err));
-    TRY(iso_mixture_explain(env, &m, &r->data->x, r->mixture_second, r->mixture_fit, r->mixture_depth, err));
+    TRY(iso_group_profiles(env, r->fitted.model, r->mu, train, n, r->n_mixture, profiles, err));
+    TRY(iso_mixture_new(profiles, r->n_mixture, G, &m, err));
+    TRY(iso_mixture_explain(env, &m, &r->data->x, mixed, err));
+    for (int64_t i = 0; i < n; i++)
+        r->mixture_second[i] = mixed[i].share[1], r->mixture_fit[i] = mixed[i].fit, r->mixture_depth[i] = mixed[i].depth;
 done:
     iso_mixture_clear(&m);
+    iso_free(mixed);
+    iso_free(profiles);
     iso_free(train);
+    return st;
+}
+
+enum { RULE_GENES = 120, MOST_RULES = 50 };
+
+/* Pairs among the genes that mark the clusters. */
+static iso_status learn_rules(iso_env *env, iso_run *r, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    int32_t genes[RULE_GENES];
+    int found;
+    TRY(iso_top_genes(&r->data->x, r->atlas.clusters, r->atlas.n_clusters, RULE_GENES, genes, &found, err));
+    TRY(iso_rules_learn(env, &r->data->x, genes, found, MOST_RULES, &r->rules, err));
+done:
     return st;
 }
 
@@ -95,7 +124,10 @@ static iso_status make_map(iso_env *env, iso_run *r, iso_error *err)
     if (!iso_opt_flag(r->options, "map")) goto done;
     iso_progress(env, 0.2, "neighbours, clusters, layout");
     TRY(iso_atlas_make(env, r->mu, n, L, r->options, true, &r->atlas, err));
-    TRY(explain_as_mixtures(env, r, err));
+    if (r->fitted.model->v.c.likelihood->counts) {
+        TRY(explain_as_mixtures(env, r, err));
+        TRY(learn_rules(env, r, err));
+    }
     iso_progress(env, 0.7, "agreement with labels");
     if (r->labels) TRY(iso_score_labels(env, &r->atlas, r->labels, r->options, &r->scores, err));
     if (r->labels) TRY(score_pca(env, r, err));
@@ -109,14 +141,16 @@ done:
 static iso_status write_files(iso_env *env, iso_run *r, iso_error *err)
 {
     iso_status st = ISO_OK;
-    char *path = iso_run_path(r, "model.safetensors");
-    FAIL_IF(!path, ISO_EMEMORY, "out of memory");
+    char *path = iso_run_path(r, "model.safetensors"), *rules = iso_run_path(r, "rules.tsv");
+    FAIL_IF(!path || !rules, ISO_EMEMORY, "out of memory");
     TRY(iso_model_save(env, r->fitted.model, path, err));
+    if (r->atlas.xy) TRY(iso_rules_write(rules, r->fitted.model, &r->rules, err));
     TRY(iso_run_write_h5ad(env, r, err));
     if (r->atlas.xy) TRY(iso_run_write_report(env, r, err));
     TRY(iso_run_write_json(env, r, err));
 done:
     iso_free(path);
+    iso_free(rules);
     return st;
 }
 
@@ -151,6 +185,7 @@ static void run_clear(iso_run *r)
     iso_free(r->mixture_second);
     iso_free(r->mixture_fit);
     iso_free(r->mixture_depth);
+    iso_rules_clear(&r->rules);
     iso_free(r->labels);
     iso_free_texts(r->label_names, r->n_labels);
 }

@@ -1,13 +1,13 @@
-/* cmd_path.c: `path RUN --from A --to B`: a way in z between two groups' means or two cells, along the data or straight,
+/* cmd_path.c: `path RUN --from A --to B`: a way in z between two groups' prototypes or two cells, along the data or straight,
  * decoded in steps. */
 #include "commands.h"
 #include "gene_table.h"
-#include "route.h"
+#include "run_place.h"
 
 #include <string.h>
 
-/* z of a group's mean or of a cell; a name that is both is the group. */
-static iso_status find_point(const iso_run_cells *r, const iso_groups *g, const char *option, const char *key,
+/* z of a group's prototype [groups, n_latent] or of a cell; a name that is both is the group. */
+static iso_status find_point(const iso_run_cells *r, const iso_groups *g, const float *prototypes, const char *option, const char *key,
                              const char *name, float *z, iso_error *err)
 {
     size_t bytes = (size_t)r->model->v.c.n_latent * sizeof *z;
@@ -15,7 +15,7 @@ static iso_status find_point(const iso_run_cells *r, const iso_groups *g, const 
     char known[400];
     size_t at = 0;
     for (int32_t k = 0; k < g->n; k++)
-        if (g->sizes[k] > 0 && strcmp(g->names[k], name) == 0) return memcpy(z, g->means + k * L, bytes), ISO_OK;
+        if (g->sizes[k] > 0 && strcmp(g->names[k], name) == 0) return memcpy(z, prototypes + k * L, bytes), ISO_OK;
     for (int64_t i = 0; i < r->obs.n_rows; i++)
         if (strcmp(r->obs.index[i], name) == 0) return memcpy(z, r->mu + i * L, bytes), ISO_OK;
     known[0] = 0;
@@ -28,26 +28,49 @@ static iso_status find_point(const iso_run_cells *r, const iso_groups *g, const 
 enum { LOOKED_AT = 200 };                                   /* points of a way that are held against the density */
 static const double SUPPORTED = 0.95;
 
+/* Share of the length of a way, by what its points [LOOKED_AT, L] decode to, that lies between points in voids. */
+static iso_status share_in_voids(iso_env *env, const iso_run_cells *r, const iso_support *s, const float *z, double *share, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    double p[LOOKED_AT], all = 0, in = 0;
+    float *decoded = NULL;
+    int64_t G = r->model->n_genes;
+    bool shares = r->model->v.c.likelihood->counts;
+    ALLOC(decoded, LOOKED_AT * G, sizeof *decoded);
+    TRY(iso_route_p(env, s, z, LOOKED_AT, p, err));
+    TRY(iso_decode(env, &r->model->v, z, LOOKED_AT, NULL, decoded, NULL, NULL, err));
+    for (int i = 1; i < LOOKED_AT; i++) {
+        double length = iso_route_length(decoded + (i - 1) * G, decoded + i * G, G, shares);
+        all += length;
+        in += length * ((p[i - 1] <= ISO_VOID_P) + (p[i] <= ISO_VOID_P)) / 2;
+    }
+    *share = all > 0 ? in / all : p[0] <= ISO_VOID_P;
+done:
+    iso_free(decoded);
+    return st;
+}
+
 /* The way in z [n, L], and how much of it lies in voids, said beside the straight line. */
 static iso_status find_way(iso_env *env, const iso_run_cells *r, const iso_options *o, const float *a, const float *b, int64_t n, float *z,
                            iso_error *err)
 {
     iso_status st = ISO_OK;
     iso_support s = {0};
+    iso_route_graph graph = {0};
     int64_t L = r->model->v.c.n_latent;
-    bool straight = strcmp(iso_opt_text(o, "route"), "straight") == 0;
     float *fine = NULL;
     double share, share_straight;
     ALLOC(fine, LOOKED_AT * L, sizeof *fine);
-    TRY(iso_support_new(env, r, &s, err));
+    TRY(iso_run_support(env, r, &s, err));
     iso_route_straight(a, b, L, LOOKED_AT, fine);
-    TRY(iso_route_in_voids(env, &s, fine, LOOKED_AT, &share_straight, err));
+    TRY(share_in_voids(env, r, &s, fine, &share_straight, err));
     share = share_straight;
     iso_route_straight(a, b, L, n, z);
-    if (!straight) {
-        TRY(iso_route_data(env, r, &s, a, b, LOOKED_AT, fine, err));
-        TRY(iso_route_in_voids(env, &s, fine, LOOKED_AT, &share, err));
-        TRY(iso_route_data(env, r, &s, a, b, n, z, err));
+    if (strcmp(iso_opt_text(o, "route"), "straight") != 0) {
+        TRY(iso_run_route_graph(env, r, &s, &graph, err));
+        TRY(iso_route_along(env, &graph, &s, a, b, LOOKED_AT, fine, err));
+        TRY(share_in_voids(env, r, &s, fine, &share, err));
+        TRY(iso_route_along(env, &graph, &s, a, b, n, z, err));
         iso_info(env, "the path along the data lies in voids for %.0f %% of its length, the straight line for %.0f %%", 100 * share,
                  100 * share_straight);
     }
@@ -56,6 +79,7 @@ static iso_status find_way(iso_env *env, const iso_run_cells *r, const iso_optio
                  100 * (1 - share));
 done:
     iso_free(fine);
+    iso_route_graph_clear(&graph);
     iso_support_clear(&s);
     return st;
 }
@@ -65,7 +89,8 @@ iso_status iso_cmd_path(iso_env *env, const iso_options *o, const char *command_
     iso_status st = ISO_OK;
     iso_run_cells r = {0};
     iso_groups g = {0};
-    float *z = NULL, *begin = NULL, *end = NULL;
+    float *z = NULL, *begin = NULL, *end = NULL, *prototypes = NULL;
+    int64_t *nearest = NULL;
     char (*headings)[16] = NULL;
     const char **lent = NULL, *key = iso_opt_text(o, "key"), *from = iso_opt_text(o, "from"),
                *to = iso_opt_text(o, "to");
@@ -79,10 +104,13 @@ iso_status iso_cmd_path(iso_env *env, const iso_options *o, const char *command_
     ALLOC(z, n * L, sizeof *z);
     ALLOC(begin, L, sizeof *begin);
     ALLOC(end, L, sizeof *end);
+    ALLOC(prototypes, g.n * L, sizeof *prototypes);
+    ALLOC(nearest, g.n, sizeof *nearest);
     ALLOC(headings, n, sizeof *headings);
     ALLOC(lent, n, sizeof *lent);
-    TRY(find_point(&r, &g, "from", key, from, begin, err));
-    TRY(find_point(&r, &g, "to", key, to, end, err));
+    TRY(iso_run_prototypes(env, &r, &g, prototypes, nearest, err));
+    TRY(find_point(&r, &g, prototypes, "from", key, from, begin, err));
+    TRY(find_point(&r, &g, prototypes, "to", key, to, end, err));
     TRY(find_way(env, &r, o, begin, end, n, z, err));
     for (int64_t k = 0; k < n; k++) {
         snprintf(headings[k], sizeof headings[k], "%.4g", (double)k / (double)(n - 1));
@@ -93,6 +121,8 @@ done:
     iso_free(lent);
     iso_free(headings);
     iso_free(z);
+    iso_free(prototypes);
+    iso_free(nearest);
     iso_free(begin);
     iso_free(end);
     iso_groups_clear(&g);

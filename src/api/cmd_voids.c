@@ -1,19 +1,18 @@
-/* cmd_voids.c: `voids RUN`: which notable places of a latent space lie where no cells are: the prior's samples, the
- * origin, each group's mean, and what lies halfway between two groups. */
-#include "cells_in.h"
+/* cmd_voids.c: `voids RUN`: notable places of a latent space, which of them lie where no cells are, and what they are: the
+ * prior's samples, the origin, each group's prototype and mean, and what lies halfway between two groups. */
 #include "commands.h"
 #include "generate.h"
-#include "support.h"
+#include "run_place.h"
 #include "text_out.h"
 
 #include <string.h>
 
-enum { PRIOR_SAMPLES = 4000, MOST_GROUPS = 60 };
+enum { PRIOR_SAMPLES = 4000, MOST_GROUPS = 60, N_CLASSES = ISO_PLACE_UNSEEN + 1 };
 
 typedef struct places {
     int64_t n, L;
     float *z;                             /* [n, L] */
-    const char **what, **name, **other;   /* [n]; other NULL except between two groups */
+    const char **what, **name, **other;   /* [n]; other NULL except between two groups, and for a prototype its nearest cell */
 } places;
 
 static void add(places *p, const char *what, const char *name, const char *other, const float *a, const float *b)
@@ -22,45 +21,91 @@ static void add(places *p, const char *what, const char *name, const char *other
     p->what[p->n] = what, p->name[p->n] = name, p->other[p->n++] = other;
 }
 
-/* The origin, the groups' means, the points halfway between two of them. */
-static iso_status list_places(const iso_groups *g, int64_t L, places *p, iso_error *err)
+/* The origin, the groups' prototypes and means, the points halfway between two means. */
+static iso_status list_places(iso_env *env, const iso_run_cells *r, const iso_groups *g, places *p, iso_error *err)
 {
     iso_status st = ISO_OK;
-    int64_t most = 1 + g->n + (int64_t)MOST_GROUPS * (MOST_GROUPS - 1) / 2, groups = g->n < MOST_GROUPS ? g->n : MOST_GROUPS;
+    int64_t L = r->model->v.c.n_latent, groups = g->n < MOST_GROUPS ? g->n : MOST_GROUPS, most = 1 + 2 * g->n + groups * groups, *nearest = NULL;
+    float *prototypes = NULL;
     p->L = L;
     ALLOC(p->z, most * L, sizeof *p->z);
     ALLOC(p->what, most, sizeof *p->what);
     ALLOC(p->name, most, sizeof *p->name);
     ALLOC(p->other, most, sizeof *p->other);
+    ALLOC(prototypes, g->n * L, sizeof *prototypes);
+    ALLOC(nearest, g->n, sizeof *nearest);
+    TRY(iso_run_prototypes(env, r, g, prototypes, nearest, err));
     add(p, "origin", "z = 0", NULL, NULL, NULL);
+    for (int32_t k = 0; k < g->n; k++)
+        if (g->sizes[k]) add(p, "prototype", g->names[k], r->obs.index[nearest[k]], prototypes + k * L, NULL);
     for (int32_t k = 0; k < g->n; k++)
         if (g->sizes[k]) add(p, "group", g->names[k], NULL, g->means + k * L, NULL);
     for (int32_t k = 0; k < groups; k++)
         for (int32_t j = k + 1; j < groups; j++)
             if (g->sizes[k] && g->sizes[j]) add(p, "halfway", g->names[k], g->names[j], g->means + k * L, g->means + j * L);
 done:
+    iso_free(prototypes);
+    iso_free(nearest);
     return st;
 }
 
-/* Shares of samples of the prior whose p-value is at most 5 % and 1 %. */
-static iso_status prior_in_voids(iso_env *env, const iso_support *s, int64_t L, uint64_t seed, double *share, iso_error *err)
+static void places_clear(places *p)
+{
+    iso_free(p->z);
+    iso_free(p->what);
+    iso_free(p->name);
+    iso_free(p->other);
+}
+
+/* Share of samples of the prior in each class, and of those whose p-value is at most 1 %. */
+static iso_status look_at_prior(iso_env *env, const iso_run_cells *r, const iso_judge *j, uint64_t seed, double *share, double *deep, iso_error *err)
 {
     iso_status st = ISO_OK;
     float *z = NULL;
-    double *log_q = NULL;
-    ALLOC(z, PRIOR_SAMPLES * L, sizeof *z);
-    ALLOC(log_q, PRIOR_SAMPLES, sizeof *log_q);
-    iso_draw_prior(PRIOR_SAMPLES, (int)L, seed, z);
-    TRY(iso_density_log(env, &s->density, z, PRIOR_SAMPLES, NULL, log_q, err));
-    share[0] = share[1] = 0;
-    for (int i = 0; i < PRIOR_SAMPLES; i++) {
-        double p = iso_support_p(s, -1, log_q[i]);
-        share[0] += (p <= 0.05) / (double)PRIOR_SAMPLES, share[1] += (p <= 0.01) / (double)PRIOR_SAMPLES;
-    }
+    iso_place *drawn = NULL;
+    int L = r->model->v.c.n_latent;
+    ALLOC(z, (int64_t)PRIOR_SAMPLES * L, sizeof *z);
+    ALLOC(drawn, PRIOR_SAMPLES, sizeof *drawn);
+    iso_draw_prior(PRIOR_SAMPLES, L, seed, z);
+    TRY(iso_run_judge_places(env, r, j, z, PRIOR_SAMPLES, drawn, err));
+    memset(share, 0, N_CLASSES * sizeof *share);
+    *deep = 0;
+    for (int i = 0; i < PRIOR_SAMPLES; i++)
+        share[drawn[i].is] += 1.0 / PRIOR_SAMPLES, *deep += (drawn[i].p_value <= 0.01) / (double)PRIOR_SAMPLES;
 done:
     iso_free(z);
-    iso_free(log_q);
+    iso_free(drawn);
     return st;
+}
+
+/* "0.55 A + 0.40 B, fit 0.97; Gata1 with Mpo", as far as there is such evidence. */
+static void print_evidence(FILE *f, const iso_run_cells *r, const iso_judge *j, char *const *names, const iso_place *p)
+{
+    if (p->mixed.group[0] >= 0) {
+        fprintf(f, "%.2f ", p->mixed.share[0]);
+        iso_put_name(f, names[p->mixed.group[0]]);
+        if (p->mixed.group[1] >= 0) {
+            fprintf(f, " + %.2f ", p->mixed.share[1]);
+            iso_put_name(f, names[p->mixed.group[1]]);
+        }
+        fprintf(f, ", fit %.2f", p->mixed.fit);
+    }
+    if (p->rule < 0) return;
+    fputs("; ", f);
+    iso_put_name(f, r->model->genes[j->rules.rule[p->rule].gene[0]]);
+    fputs(" with ", f);
+    iso_put_name(f, r->model->genes[j->rules.rule[p->rule].gene[1]]);
+    fputs(j->rules.rule[p->rule].learned ? " (hardly any cell has both)" : " (a rule of yours)", f);
+}
+
+static void print_heading(FILE *f, const iso_support *s, const double *share, double deep)
+{
+    fprintf(f, "# void: fewer than 5 %% of %lld %s cells lie at so low a density; never observed in these data\n",
+            (long long)s->n[s->n_batches], s->held_out ? "held-out" : "training");
+    fprintf(f, "# samples of the prior in voids: %.3f (5 %%), %.3f (1 %%); %s: %.3f, %s: %.3f, %s: %.3f\n", 1 - share[ISO_PLACE_OBSERVED], deep,
+            iso_place_names[ISO_PLACE_CHIMERA], share[ISO_PLACE_CHIMERA], iso_place_names[ISO_PLACE_RULE], share[ISO_PLACE_RULE],
+            iso_place_names[ISO_PLACE_UNSEEN], share[ISO_PLACE_UNSEEN]);
+    fprintf(f, "place\tname\tother\tlog_density\tp_value\tvoid\tclass\tevidence\n");
 }
 
 iso_status iso_cmd_voids(iso_env *env, const iso_options *o, const char *command_line, iso_error *err)
@@ -68,41 +113,39 @@ iso_status iso_cmd_voids(iso_env *env, const iso_options *o, const char *command
     iso_status st = ISO_OK;
     iso_run_cells r = {0};
     iso_groups g = {0};
-    iso_support s = {0};
+    iso_judge j = {0};
     iso_text_out t = {0};
     places p = {0};
-    double *log_q = NULL, share[2] = {0};
+    iso_place *judged = NULL;
+    char **names = NULL;
+    int32_t n_names = 0;
+    double share[N_CLASSES], deep = 0;
     (void)command_line;
     TRY(iso_text_open(o, &t, err));
     TRY(iso_run_open(env, o, &r, err));
     TRY(iso_run_groups(&r, iso_opt_text(o, "key"), &g, err));
-    TRY(iso_support_new(env, &r, &s, err));
-    int64_t L = r.model->v.c.n_latent;
-    TRY(prior_in_voids(env, &s, L, (uint64_t)iso_opt_int(o, "seed"), share, err));
-    TRY(list_places(&g, L, &p, err));
-    ALLOC(log_q, p.n, sizeof *log_q);
-    TRY(iso_density_log(env, &s.density, p.z, p.n, NULL, log_q, err));
-    fprintf(t.file, "# void: fewer than 5 %% of %lld %s cells lie at so low a density; never observed in these data\n",
-            (long long)s.n[s.n_batches], s.held_out ? "held-out" : "training");
-    fprintf(t.file, "# samples of the prior in voids: %.3f (5 %%), %.3f (1 %%)\n", share[0], share[1]);
-    fprintf(t.file, "place\tname\tother\tlog_density\tp_value\tvoid\n");
+    TRY(iso_run_judge(env, &r, o, &j, &names, &n_names, err));
+    TRY(look_at_prior(env, &r, &j, (uint64_t)iso_opt_int(o, "seed"), share, &deep, err));
+    TRY(list_places(env, &r, &g, &p, err));
+    ALLOC(judged, p.n, sizeof *judged);
+    TRY(iso_run_judge_places(env, &r, &j, p.z, p.n, judged, err));
+    print_heading(t.file, &j.support, share, deep);
     for (int64_t i = 0; i < p.n; i++) {
-        double chance = iso_support_p(&s, -1, log_q[i]);
         fprintf(t.file, "%s\t", p.what[i]);
         iso_put_name(t.file, p.name[i]);
         putc('\t', t.file);
         if (p.other[i]) iso_put_name(t.file, p.other[i]);
-        fprintf(t.file, "\t%.4f\t%.6g\t%s\n", log_q[i], chance, chance <= 0.05 ? "yes" : "no");
+        fprintf(t.file, "\t%.4f\t%.6g\t%s\t%s\t", judged[i].log_density, judged[i].p_value, judged[i].is ? "yes" : "no", iso_place_names[judged[i].is]);
+        print_evidence(t.file, &r, &j, names, &judged[i]);
+        putc('\n', t.file);
     }
     TRY(iso_text_commit(&t, err));
 done:
     iso_text_discard(&t);
-    iso_free(p.z);
-    iso_free(p.what);
-    iso_free(p.name);
-    iso_free(p.other);
-    iso_free(log_q);
-    iso_support_clear(&s);
+    places_clear(&p);
+    iso_free(judged);
+    iso_free_texts(names, n_names);
+    iso_judge_clear(&j);
     iso_groups_clear(&g);
     iso_run_close(&r);
     return st;

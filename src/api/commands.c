@@ -32,6 +32,7 @@ static const command rows[] = {
              "means), X_isolario_var (posterior variances), X_umap; obsp connectivities and distances; uns neighbors "
              "and "
              "isolario (options, provenance, verdict)\n"
+             "rules.tsv\tpairs of genes that exclude each other in these cells (see \"voids\"); add your own\n"
              "report.html\tthe report: map, training curves, verdict on the latent space; one file, opens anywhere\n"
              "run.json\toptions, versions, input, timings and results, for programs\n"
              "log.txt\tone line per epoch, written while it trains\n"
@@ -134,11 +135,11 @@ static const command rows[] = {
          .min_inputs = 1,
          .max_inputs = 1,
          .summary = "the typical cell of each group",
-         .details = "RUN is a run folder. Decodes z = 0 and the mean latent position of each group of --key. Writes "
-                    "one line per "
-                    "gene, tab-separated, with a heading, to standard output or to -o.\n"
+         .details = "RUN is a run folder. Decodes z = 0 and the typical cell of each group of --key: the peak of a smooth "
+                    "density of its training cells. Names the nearest real cell of each, and whether cells are there at "
+                    "all (see \"voids\"). Writes one line per gene, tab-separated, with a heading, to standard output or to -o.\n"
                     "gene\tname of the gene\n"
-                    "origin\twhat z = 0 decodes to: the centre of the prior, which need not look like any cell\n"
+                    "origin\twhat z = 0 decodes to: the average of all cells, which need not look like any cell\n"
                     "one column per group\tshare of a cell's counts that falls on the gene (sums to 1 over genes); for "
                     "Gaussian models the mean",
          .examples = "prototype run --key cell_type -o prototypes.tsv",
@@ -152,7 +153,7 @@ static const command rows[] = {
          .max_inputs = 1,
          .summary = "expression along a path between two groups or cells",
          .details =
-             "RUN is a run folder. --from and --to each name a group of --key, which stands for its mean, or a cell. "
+             "RUN is a run folder. --from and --to each name a group of --key, which stands for its prototype, or a cell. "
              "The path runs along the data: from cell to cell, where what they decode to differs least and cells are "
              "near; or, with --route straight, straight through the latent space. Which share of it lies in voids, where no "
              "cell was seen, is said, and under 95 % of support you are warned not to read it as a trajectory. "
@@ -197,11 +198,20 @@ static const command rows[] = {
          .details =
              "RUN is a run folder. Holds notable places against the density of the training cells, and says which lie in "
              "voids: at a density that fewer than 5 % of held-out cells have. A void was never observed in these data; "
-             "that does not make it impossible. Two lines of comment, the second with the share of samples of the prior "
-             "N(0, I) that lie in voids, then tab-separated text with a heading, to standard output or to -o.\n"
-             "place\torigin (z = 0), group (the mean of a group of --key), or halfway (between two of the first 60 groups)\n"
-             "name, other\tthe group, or the two\n"
-             "log_density, p_value, void\tas for anomaly; void is yes at p_value 0.05 or less",
+             "that alone does not make it impossible. Two lines of comment, the second with the share of samples of the "
+             "prior N(0, I) that lie in voids, then tab-separated text with a heading, to standard output or to -o.\n"
+             "place\torigin (z = 0), prototype (of a group of --key, see \"prototype\"), group (its mean), or halfway (between "
+             "the means of two of the first 60 groups)\n"
+             "name, other\tthe group, or the two; for a prototype, the nearest cell\n"
+             "log_density, p_value, void\tas for anomaly; void is yes at p_value 0.05 or less\n"
+             "class\tobserved, or what kind of void: chimera: what the place decodes to is a mixture of two groups as no 5 % of held-out "
+             "cells are, and fits as well as they do; contradicts a rule: it has more of two genes that exclude each other than "
+             "held-out cells have; else never observed\n"
+             "evidence\tthe two largest shares of the mixture of groups that explains what the place decodes to, and how well it "
+             "fits; the two genes of the rule\n"
+             "Rules are pairs of genes: those in RUN/rules.tsv, which fit learned from the counts (marker genes that fewer "
+             "than a quarter of the expected number of cells have together, p <= 0.01 after Bonferroni) and you may edit, and those of "
+             "--rules.",
          .examples = "voids run --key cell_type",
      },
      iso_cmd_voids},

@@ -144,3 +144,47 @@ done:
     iso_free(log_q);
     return st;
 }
+
+/* -------------------------------------------------------------------------------------- climbing */
+
+enum { MOST_STEPS = 200 };
+static const double STILL = 1e-5;                  /* in units of the width h */
+
+/* One step: z = sum_i r_i P_i mu_i / sum_i r_i P_i with responsibilities r_i, where the gradient of log q would be 0. sum and
+ * total [d]: room. Returns how far z moved. */
+static double climb_once(const iso_density *q, float *z, double *sum, double *total)
+{
+    const double least = -40;                      /* log of a responsibility, below which it is nothing */
+    double moved = 0, top = log_sum(&(job){.q = q, .k = iso_kernels_best()}, z, -1);
+    for (int64_t k = 0; k < q->d; k++) sum[k] = total[k] = 0;
+    for (int64_t i = 0; i < q->n; i++) {
+        double e = (double)q->log_weight[i] - top;
+        for (int64_t k = 0; k < q->d && e > least; k++) {
+            double u = (double)(z[k] - q->center[k * q->n + i]);
+            e -= 0.5 * u * u * (double)q->precision[k * q->n + i];
+        }
+        double responsibility = e > least ? exp(e) : 0;
+        for (int64_t k = 0; k < q->d && responsibility > 0; k++) {
+            double w = responsibility * (double)q->precision[k * q->n + i];
+            sum[k] += w * (double)q->center[k * q->n + i], total[k] += w;
+        }
+    }
+    for (int64_t k = 0; k < q->d; k++) {
+        double next = total[k] > 0 ? sum[k] / total[k] : (double)z[k];
+        moved = fmax(moved, fabs(next - (double)z[k]));
+        z[k] = (float)next;
+    }
+    return moved;
+}
+
+iso_status iso_density_climb(const iso_density *q, float *z, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    double *room = NULL;
+    ALLOC(room, 2 * q->d, sizeof *room);
+    for (int step = 0; step < MOST_STEPS; step++)
+        if (climb_once(q, z, room, room + q->d) <= STILL * q->bandwidth) break;
+done:
+    iso_free(room);
+    return st;
+}

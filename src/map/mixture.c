@@ -1,0 +1,167 @@
+/* mixture.c: see mixture.h. Non-negative least squares by coordinate descent on its normal equations (Franc, Hlavac &
+ * Navara 2005): the matrix of groups is small, and the problem convex. */
+#include "mixture.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { SWEEPS = 500, ROWS = 4096 };
+static const double PER = 1e4, CLOSE = 1e-9;
+
+iso_status iso_mixture_new(const float *profiles, int64_t K, int64_t G, iso_mixture *out, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    *out = (iso_mixture){.K = K, .G = G};
+    FAIL_IF(K < 1 || G < 1, ISO_EUSAGE, "a mixture needs groups and genes");
+    ALLOC(out->profile, G * K, sizeof *out->profile);
+    ALLOC(out->weight, G, sizeof *out->weight);
+    ALLOC(out->gram, K * K, sizeof *out->gram);
+    for (int64_t g = 0; g < G; g++) {
+        float *p = out->profile + g * K;
+        double mean = 0;
+        for (int64_t k = 0; k < K; k++) {
+            p[k] = profiles[k * G + g] * (float)PER;
+            mean += (double)p[k] / (double)K;
+        }
+        out->weight[g] = (float)(1 / (mean + 0.05));
+        for (int64_t a = 0; a < K; a++)
+            for (int64_t b = 0; b < K; b++) out->gram[a * K + b] += (double)(p[a] * p[b]) * (double)out->weight[g];
+    }
+done:
+    if (st) iso_mixture_clear(out);
+    return st;
+}
+
+void iso_mixture_clear(iso_mixture *m)
+{
+    iso_free(m->profile);
+    iso_free(m->weight);
+    iso_free(m->gram);
+    *m = (iso_mixture){0};
+}
+
+/* ------------------------------------------------------------------------------------ one state */
+
+/* The state of one row, sparse or dense: its entries, and the factor that makes them counts per 10,000. */
+typedef struct state {
+    const int32_t *gene;          /* [n]; NULL: entry e is gene e */
+    const float *value;           /* [n] */
+    int64_t n;
+    double total, per_value;
+} state;
+
+static state state_of(const int32_t *gene, const float *value, int64_t n)
+{
+    state s = {.gene = gene, .value = value, .n = n};
+    for (int64_t e = 0; e < n; e++) s.total += (double)value[e];
+    s.per_value = s.total > 0 ? PER / s.total : 0;
+    return s;
+}
+
+/* share >= 0 that minimises share' gram share / 2 - right' share. */
+static void solve(const iso_mixture *m, const double *right, double *share)
+{
+    for (int sweep = 0; sweep < SWEEPS; sweep++) {
+        double moved = 0, size = 0;
+        for (int64_t k = 0; k < m->K; k++) {
+            double own = m->gram[k * m->K + k], slope = right[k];
+            if (own <= 0) continue;
+            for (int64_t j = 0; j < m->K; j++) slope -= m->gram[k * m->K + j] * share[j];
+            double next = fmax(0, share[k] + slope / own);
+            moved += fabs(next - share[k]), size += next;
+            share[k] = next;
+        }
+        if (moved <= CLOSE * size) return;
+    }
+}
+
+static void two_largest(const double *share, int64_t K, iso_mixed *out)
+{
+    double sum = 0;
+    out->group[0] = out->group[1] = -1;
+    out->share[0] = out->share[1] = 0;
+    for (int64_t k = 0; k < K; k++) {
+        sum += share[k];
+        int at = share[k] > out->share[0] ? 0 : share[k] > out->share[1] ? 1 : 2;
+        if (at == 0) out->group[1] = out->group[0], out->share[1] = out->share[0];
+        if (at < 2) out->group[at] = (int32_t)k, out->share[at] = share[k];
+    }
+    for (int i = 0; i < 2 && sum > 0; i++) out->share[i] /= sum;
+}
+
+/* Correlation of log1p of the mixture with log1p of the state, over all genes. */
+static double fit_of(const iso_mixture *m, const state *s, const double *share)
+{
+    double sa = 0, sb = 0, saa = 0, sbb = 0, sab = 0;
+    int64_t e = 0;
+    for (int64_t g = 0; g < m->G; g++) {
+        double a = 0, b = 0;
+        for (int64_t k = 0; k < m->K; k++) a += share[k] * (double)m->profile[g * m->K + k];
+        a = log1p(a);
+        if (e < s->n && (!s->gene || s->gene[e] == g)) b = log1p((double)s->value[e++] * s->per_value);
+        sa += a, sb += b, saa += a * a, sbb += b * b, sab += a * b;
+    }
+    double n = (double)m->G, va = saa - sa * sa / n, vb = sbb - sb * sb / n;
+    return va > 0 && vb > 0 ? (sab - sa * sb / n) / sqrt(va * vb) : 0;
+}
+
+/* room: [2 K], the right side and the shares. */
+static void explain_state(const iso_mixture *m, const state *s, double *room, iso_mixed *out)
+{
+    double *right = room, *share = room + m->K;
+    memset(room, 0, (size_t)(2 * m->K) * sizeof *room);
+    for (int64_t e = 0; e < s->n; e++) {
+        int64_t g = s->gene ? s->gene[e] : e;
+        double r = (double)s->value[e] * s->per_value * (double)m->weight[g];
+        for (int64_t k = 0; k < m->K; k++) right[k] += r * (double)m->profile[g * m->K + k];
+    }
+    solve(m, right, share);
+    two_largest(share, m->K, out);
+    out->depth = s->total;
+    out->fit = fit_of(m, s, share);
+}
+
+/* ------------------------------------------------------------------------------------ many states */
+
+typedef struct job {
+    const iso_mixture *m;
+    const iso_csr *x;             /* or dense: */
+    const float *dense;           /* [*, G] */
+    iso_mixed *out;
+    int64_t first;                /* row of the chunk at hand */
+    double *room;                 /* [ROWS, 2 K] */
+} job;
+
+static void explain_row(void *arg, int64_t i)
+{
+    const job *j = arg;
+    int64_t row = j->first + i;
+    state s = j->x ? state_of(j->x->indices + j->x->indptr[row], j->x->values + j->x->indptr[row], j->x->indptr[row + 1] - j->x->indptr[row])
+                   : state_of(NULL, j->dense + row * j->m->G, j->m->G);
+    explain_state(j->m, &s, j->room + i * 2 * j->m->K, j->out + row);
+}
+
+static iso_status explain_all(iso_env *env, job *j, int64_t n, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    ALLOC(j->room, ROWS * 2 * j->m->K, sizeof *j->room);
+    for (; j->first < n; j->first += ROWS) {
+        FAIL_IF(iso_env_interrupted(env), ISO_EINTERRUPT, "interrupted");
+        iso_parallel(env, n - j->first < ROWS ? n - j->first : ROWS, explain_row, j);
+    }
+done:
+    iso_free(j->room);
+    return st;
+}
+
+iso_status iso_mixture_explain(iso_env *env, const iso_mixture *m, const iso_csr *x, iso_mixed *out, iso_error *err)
+{
+    if (x->n_cols != m->G)
+        return iso_fail(err, ISO_EUSAGE, "the cells have %lld genes, the mixture %lld", (long long)x->n_cols, (long long)m->G);
+    return explain_all(env, &(job){.m = m, .x = x, .out = out}, x->n_rows, err);
+}
+
+iso_status iso_mixture_explain_dense(iso_env *env, const iso_mixture *m, const float *dense, int64_t n, iso_mixed *out, iso_error *err)
+{
+    return explain_all(env, &(job){.m = m, .dense = dense, .out = out}, n, err);
+}
