@@ -38,7 +38,7 @@ done:
 
 /* ------------------------------------------------------------------------------------- classes */
 
-enum { LEAST_REFERENCES = 50 };
+static const double TAIL = 0.01;
 
 static int ascending(const void *a, const void *b)
 {
@@ -51,31 +51,25 @@ typedef struct usual { double intercept, slope, bound; } usual;
 
 static double above(const usual *u, double depth, double y) { return y - u->intercept - u->slope * log(fmax(depth, 1)); }
 
-/* From the run's held-out cells (all, if those are few): least squares, and the distance that a share `a` stays below. */
-static iso_status find_usual(const iso_run_cells *r, const double *depth, const double *y, double a, usual *u, iso_error *err)
+/* From the run's n cells: least squares, and the distance that a share `a` stays below. Training cells count too: a group's profile
+ * is the sum of many. */
+static iso_status find_usual(const double *depth, const double *y, int64_t n, double a, usual *u, iso_error *err)
 {
     iso_status st = ISO_OK;
     double *rest = NULL, sx = 0, sy = 0, sxx = 0, sxy = 0;
-    int64_t *cell = NULL, n = 0;
-    ALLOC(rest, r->obs.n_rows, sizeof *rest);
-    ALLOC(cell, r->obs.n_rows, sizeof *cell);
-    for (int64_t i = 0; i < r->obs.n_rows; i++)
-        if (!r->is_train[i]) cell[n++] = i;
-    for (int64_t i = 0; n < LEAST_REFERENCES && i < r->obs.n_rows; i++) cell[i] = i;
-    if (n < LEAST_REFERENCES) n = r->obs.n_rows;
+    ALLOC(rest, n, sizeof *rest);
     for (int64_t i = 0; i < n; i++) {
-        double x = log(fmax(depth[cell[i]], 1)), v = y[cell[i]];
-        sx += x, sy += v, sxx += x * x, sxy += x * v;
+        double x = log(fmax(depth[i], 1));
+        sx += x, sy += y[i], sxx += x * x, sxy += x * y[i];
     }
     double spread = sxx - sx * sx / (double)n;
     *u = (usual){.slope = spread > 1e-9 ? (sxy - sx * sy / (double)n) / spread : 0};
     u->intercept = (sy - u->slope * sx) / (double)n;
-    for (int64_t i = 0; i < n; i++) rest[i] = above(u, depth[cell[i]], y[cell[i]]);
+    for (int64_t i = 0; i < n; i++) rest[i] = above(u, depth[i], y[i]);
     qsort(rest, (size_t)n, sizeof *rest, ascending);
     u->bound = rest[(int64_t)(a * (double)(n - 1) + 0.5)];
 done:
     iso_free(rest);
-    iso_free(cell);
     return st;
 }
 
@@ -92,27 +86,15 @@ static iso_status explain(iso_env *env, const iso_run_cells *r, const iso_csr *x
 {
     iso_status st = ISO_OK;
     iso_mixture m = {0};
-    int32_t *codes = NULL, n = 0;
-    char **names = NULL;
-    const iso_column *group = iso_frame_column(&r->obs, "mixture_group");
     const double *second = reals_of(r, "mixture_weight"), *fit = reals_of(r, "mixture_fit"), *depth = reals_of(r, "mixture_depth");
-    float *profiles = NULL;
     *out = (explained){0};
-    if (!group || !second || !fit || !depth || r->obs.n_rows == 0) return ISO_OK;
-    TRY(iso_column_factor(&r->obs, group, &codes, &names, &n, err));
-    for (int64_t i = 0; i < r->obs.n_rows; i++)
-        if (!r->is_train[i]) codes[i] = -1;
-    TRY(find_usual(r, depth, second, 0.95, &out->second_usual, err));
-    TRY(find_usual(r, depth, fit, 0.05, &out->fit_usual, err));
+    TRY(iso_run_mixture(r, &m, err));
+    if (m.K == 0 || !second || !fit || !depth || r->obs.n_rows == 0) goto done;
+    TRY(find_usual(depth, second, r->obs.n_rows, 1 - TAIL, &out->second_usual, err));
+    TRY(find_usual(depth, fit, r->obs.n_rows, TAIL, &out->fit_usual, err));
     ALLOC(out->cell, x->n_rows, sizeof *out->cell);
-    ALLOC(profiles, n * x->n_cols, sizeof *profiles);
-    TRY(iso_group_profiles(env, r->model, r->mu, codes, r->obs.n_rows, n, profiles, err));
-    TRY(iso_mixture_new(profiles, n, x->n_cols, &m, err));
     TRY(iso_mixture_explain(env, &m, x, out->cell, err));
 done:
-    iso_free_texts(names, n);
-    iso_free(codes);
-    iso_free(profiles);
     iso_mixture_clear(&m);
     return st;
 }

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const file_names[] = {"model.safetensors", "latent.h5ad", "run.json", "report.html", "log.txt", "rules.tsv"};
+static const char *const file_names[] = {"model.safetensors", "latent.h5ad", "run.json", "report.html", "log.txt", "rules.tsv", "groups.safetensors"};
 enum { N_FILES = sizeof file_names / sizeof *file_names };
 
 char *iso_run_path(const iso_run *r, const char *name) { return iso_sprintf("%s/%s", r->folder, name); }
@@ -66,16 +66,13 @@ static const int32_t *groups_of(const iso_run *r, int32_t *n)
 static iso_status explain_as_mixtures(iso_env *env, iso_run *r, iso_error *err)
 {
     iso_status st = ISO_OK;
-    iso_mixture m = {0};
     iso_mixed *mixed = NULL;
     int32_t *train = NULL;
-    float *profiles = NULL;
     const iso_split *p = &r->fitted.split;
     const int32_t *groups = groups_of(r, &r->n_mixture);
-    int64_t n = r->data->x.n_rows, G = r->data->x.n_cols;
+    int64_t n = r->data->x.n_rows;
     ALLOC(train, n, sizeof *train);
     ALLOC(mixed, n, sizeof *mixed);
-    ALLOC(profiles, r->n_mixture * G, sizeof *profiles);
     ALLOC(r->mixture_codes, n, sizeof *r->mixture_codes);
     ALLOC(r->mixture_second, n, sizeof *r->mixture_second);
     ALLOC(r->mixture_fit, n, sizeof *r->mixture_fit);
@@ -83,15 +80,12 @@ static iso_status explain_as_mixtures(iso_env *env, iso_run *r, iso_error *err)
     memcpy(r->mixture_codes, groups, (size_t)n * sizeof *groups);
     for (int64_t i = 0; i < n; i++) train[i] = -1;
     for (int64_t i = 0; i < p->n_train; i++) train[p->train[i]] = groups[p->train[i]];
-    TRY(iso_group_profiles(env, r->fitted.model, r->mu, train, n, r->n_mixture, profiles, err));
-    TRY(iso_mixture_new(profiles, r->n_mixture, G, &m, err));
-    TRY(iso_mixture_explain(env, &m, &r->data->x, mixed, err));
+    TRY(iso_mixture_learn(env, &r->data->x, train, r->n_mixture, (uint64_t)iso_opt_int(r->options, "seed"), &r->mixture, err));
+    TRY(iso_mixture_explain(env, &r->mixture, &r->data->x, mixed, err));
     for (int64_t i = 0; i < n; i++)
         r->mixture_second[i] = mixed[i].share[1], r->mixture_fit[i] = mixed[i].fit, r->mixture_depth[i] = mixed[i].depth;
 done:
-    iso_mixture_clear(&m);
     iso_free(mixed);
-    iso_free(profiles);
     iso_free(train);
     return st;
 }
@@ -141,16 +135,18 @@ done:
 static iso_status write_files(iso_env *env, iso_run *r, iso_error *err)
 {
     iso_status st = ISO_OK;
-    char *path = iso_run_path(r, "model.safetensors"), *rules = iso_run_path(r, "rules.tsv");
-    FAIL_IF(!path || !rules, ISO_EMEMORY, "out of memory");
+    char *path = iso_run_path(r, "model.safetensors"), *rules = iso_run_path(r, "rules.tsv"), *groups = iso_run_path(r, "groups.safetensors");
+    FAIL_IF(!path || !rules || !groups, ISO_EMEMORY, "out of memory");
     TRY(iso_model_save(env, r->fitted.model, path, err));
-    if (r->atlas.xy) TRY(iso_rules_write(rules, r->fitted.model, &r->rules, err));
+    if (r->mixture.K) TRY(iso_rules_write(rules, r->fitted.model, &r->rules, err));
+    if (r->mixture.K) TRY(iso_mixture_write(groups, &r->mixture, err));
     TRY(iso_run_write_h5ad(env, r, err));
     if (r->atlas.xy) TRY(iso_run_write_report(env, r, err));
     TRY(iso_run_write_json(env, r, err));
 done:
     iso_free(path);
     iso_free(rules);
+    iso_free(groups);
     return st;
 }
 
@@ -185,6 +181,7 @@ static void run_clear(iso_run *r)
     iso_free(r->mixture_second);
     iso_free(r->mixture_fit);
     iso_free(r->mixture_depth);
+    iso_mixture_clear(&r->mixture);
     iso_rules_clear(&r->rules);
     iso_free(r->labels);
     iso_free_texts(r->label_names, r->n_labels);

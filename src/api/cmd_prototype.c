@@ -13,10 +13,8 @@ static iso_status tell(iso_env *env, const iso_run_cells *r, const iso_options *
     iso_status st = ISO_OK;
     iso_judge j = {0};
     iso_place *places = NULL;
-    char **names = NULL;
-    int32_t n_names = 0;
     ALLOC(places, g->n + 1, sizeof *places);
-    TRY(iso_run_judge(env, r, o, &j, &names, &n_names, err));
+    TRY(iso_run_judge(env, r, o, &j, err));
     TRY(iso_run_judge_places(env, r, &j, z, g->n + 1, places, err));
     iso_info(env, "origin (z = 0): the average of all cells, not a cell; %s (p = %.3g)", iso_place_names[places[0].is], places[0].p_value);
     for (int32_t k = 0; k < g->n; k++)
@@ -24,7 +22,6 @@ static iso_status tell(iso_env *env, const iso_run_cells *r, const iso_options *
             iso_info(env, "%s: nearest cell %s; %s (p = %.3g)", g->names[k], r->obs.index[nearest[k]], iso_place_names[places[k + 1].is],
                      places[k + 1].p_value);
 done:
-    iso_free_texts(names, n_names);
     iso_free(places);
     iso_judge_clear(&j);
     return st;

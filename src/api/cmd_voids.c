@@ -79,8 +79,9 @@ done:
 }
 
 /* "0.55 A + 0.40 B, fit 0.97; Gata1 with Mpo", as far as there is such evidence. */
-static void print_evidence(FILE *f, const iso_run_cells *r, const iso_judge *j, char *const *names, const iso_place *p)
+static void print_evidence(FILE *f, const iso_run_cells *r, const iso_judge *j, const iso_place *p)
 {
+    char *const *names = iso_run_mixture_names(r);
     if (p->mixed.group[0] >= 0) {
         fprintf(f, "%.2f ", p->mixed.share[0]);
         iso_put_name(f, names[p->mixed.group[0]]);
@@ -117,14 +118,12 @@ iso_status iso_cmd_voids(iso_env *env, const iso_options *o, const char *command
     iso_text_out t = {0};
     places p = {0};
     iso_place *judged = NULL;
-    char **names = NULL;
-    int32_t n_names = 0;
     double share[N_CLASSES], deep = 0;
     (void)command_line;
     TRY(iso_text_open(o, &t, err));
     TRY(iso_run_open(env, o, &r, err));
     TRY(iso_run_groups(&r, iso_opt_text(o, "key"), &g, err));
-    TRY(iso_run_judge(env, &r, o, &j, &names, &n_names, err));
+    TRY(iso_run_judge(env, &r, o, &j, err));
     TRY(look_at_prior(env, &r, &j, (uint64_t)iso_opt_int(o, "seed"), share, &deep, err));
     TRY(list_places(env, &r, &g, &p, err));
     ALLOC(judged, p.n, sizeof *judged);
@@ -136,7 +135,7 @@ iso_status iso_cmd_voids(iso_env *env, const iso_options *o, const char *command
         putc('\t', t.file);
         if (p.other[i]) iso_put_name(t.file, p.other[i]);
         fprintf(t.file, "\t%.4f\t%.6g\t%s\t%s\t", judged[i].log_density, judged[i].p_value, judged[i].is ? "yes" : "no", iso_place_names[judged[i].is]);
-        print_evidence(t.file, &r, &j, names, &judged[i]);
+        print_evidence(t.file, &r, &j, &judged[i]);
         putc('\n', t.file);
     }
     TRY(iso_text_commit(&t, err));
@@ -144,7 +143,6 @@ done:
     iso_text_discard(&t);
     places_clear(&p);
     iso_free(judged);
-    iso_free_texts(names, n_names);
     iso_judge_clear(&j);
     iso_groups_clear(&g);
     iso_run_close(&r);

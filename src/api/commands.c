@@ -32,6 +32,7 @@ static const command rows[] = {
              "means), X_isolario_var (posterior variances), X_umap; obsp connectivities and distances; uns neighbors "
              "and "
              "isolario (options, provenance, verdict)\n"
+             "groups.safetensors\tprofiles of the groups, for the same\n"
              "rules.tsv\tpairs of genes that exclude each other in these cells (see \"voids\"); add your own\n"
              "report.html\tthe report: map, training curves, verdict on the latent space; one file, opens anywhere\n"
              "run.json\toptions, versions, input, timings and results, for programs\n"
@@ -180,10 +181,10 @@ static const command rows[] = {
              "log_density\tlog of the aggregated posterior of the training cells at the cell's posterior mean\n"
              "p_value\tshare of the run's held-out cells of the same batch that lie as low; uniform for cells like them\n"
              "fdr\tthe same, adjusted for the number of cells (Benjamini & Hochberg 1995)\n"
-             "mixture_weight, mixture_fit\tthe cell as a non-negative mixture of what the run's groups (--labels-key of fit, else "
-             "clusters) decode to: the second largest share, and how well the mixture fits; empty for runs without a map or "
+             "mixture_weight, mixture_fit\tthe cell as a non-negative mixture of the run's groups (--labels-key of fit, else "
+             "clusters): the second largest share, and how well the mixture fits; empty for runs without a map or "
              "counts\n"
-             "class\tnever observed: no mixture of groups fits as well as it does for 95 % of held-out cells of its depth; chimera: one "
+             "class\tnever observed: no mixture of groups fits as well as it does for 99 % of the run's cells of its depth; chimera: one "
              "fits, and its second share is larger than theirs (a doublet, or a state between groups); else known",
          .examples = "anomaly healthy_run patients.h5ad -o anomaly.tsv",
      },

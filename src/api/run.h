@@ -4,6 +4,7 @@
 #define ISO_API_RUN_H
 
 #include "atlas.h"
+#include "map/mixture.h"
 #include "map/rules.h"
 #include "model.h"
 
@@ -21,6 +22,7 @@ typedef struct iso_run {
     /* Each cell as a mixture of groups, labels or else clusters (see mixture.h); NULL without a map or counts. */
     int32_t *mixture_codes, n_mixture;
     double *mixture_second, *mixture_fit, *mixture_depth;
+    iso_mixture mixture;
     iso_rules rules;                      /* learned from these cells */
     double read_s, map_s, total_s;
 } iso_run;

@@ -1,40 +1,41 @@
 /* run_place.c: see run_place.h. */
 #include "run_place.h"
 
+#include "io/tensors.h"
 #include "rules_file.h"
 
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { MOST_OF_GROUP = 100, MOST_STATES = 1000, MOST_PEAK_CELLS = 2000 };
+enum { MOST_STATES = 1000, MOST_PEAK_CELLS = 2000 };
 
-iso_status iso_group_profiles(iso_env *env, iso_model *m, const float *mu, const int32_t *codes, int64_t n, int32_t K, float *profiles,
-                              iso_error *err)
+iso_status iso_mixture_write(const char *path, const iso_mixture *m, iso_error *err)
+{
+    iso_tensor tensors[] = {{(char *)"profile", 2, {m->G, m->K}, false, m->profile}, {(char *)"against", 2, {m->G, m->K}, false, m->against}};
+    return iso_tensors_write(path, &(iso_tensor_file){.n_tensors = 2, .tensors = tensors, .metadata = (char *)"{\"format\": \"groups 1\"}"}, err);
+}
+
+iso_status iso_run_mixture(const iso_run_cells *r, iso_mixture *m, iso_error *err)
 {
     iso_status st = ISO_OK;
-    int64_t L = m->v.c.n_latent, G = m->n_genes, *sizes = NULL, *seen = NULL;
-    float *z = NULL, *decoded = NULL;
-    ALLOC(sizes, K, sizeof *sizes);
-    ALLOC(seen, K, sizeof *seen);
-    ALLOC(z, MOST_OF_GROUP * L, sizeof *z);
-    ALLOC(decoded, MOST_OF_GROUP * G, sizeof *decoded);
-    for (int64_t i = 0; i < n; i++)
-        if (codes[i] >= 0 && codes[i] < K) sizes[codes[i]]++;
-    memset(profiles, 0, (size_t)(K * G) * sizeof *profiles);
-    for (int32_t k = 0; k < K; k++) {
-        int64_t some = sizes[k] < MOST_OF_GROUP ? sizes[k] : MOST_OF_GROUP, at = 0;
-        for (int64_t i = 0; i < n && at < some; i++)             /* evenly spaced */
-            if (codes[i] == k && seen[k]++ * some / sizes[k] >= at) memcpy(z + at++ * L, mu + i * L, (size_t)L * sizeof *z);
-        if (at == 0) continue;
-        TRY(iso_decode(env, &m->v, z, at, NULL, decoded, NULL, NULL, err));
-        for (int64_t i = 0; i < at; i++)
-            for (int64_t g = 0; g < G; g++) profiles[k * G + g] += decoded[i * G + g] / (float)at;
-    }
+    iso_tensor_file f = {0};
+    char *path = iso_sprintf("%s/groups.safetensors", r->folder);
+    const iso_column *group = iso_frame_column(&r->obs, "mixture_group");
+    *m = (iso_mixture){0};
+    FAIL_IF(!path, ISO_EMEMORY, "out of memory");
+    if (!group || access(path, F_OK) != 0) goto done;
+    TRY(iso_tensors_read(path, &f, err));
+    const iso_tensor *profile = iso_tensors_find(&f, "profile"), *against = iso_tensors_find(&f, "against");
+    bool good = profile && against && profile->rank == 2 && against->rank == 2 && !profile->is_double && !against->is_double;
+    FAIL_IF(!good || profile->shape[0] != r->model->n_genes || against->shape[0] != r->model->n_genes || profile->shape[1] != against->shape[1] ||
+                group->kind != ISO_COL_CATEGORY || profile->shape[1] != group->n_categories,
+            ISO_EDATA, "%s is not of this run: it should hold the profiles of %d groups of %lld genes", path, group->n_categories,
+            (long long)r->model->n_genes);
+    TRY(iso_mixture_set(profile->values, against->values, profile->shape[1], profile->shape[0], m, err));
 done:
-    iso_free(sizes);
-    iso_free(seen);
-    iso_free(z);
-    iso_free(decoded);
+    iso_tensors_clear(&f);
+    iso_free(path);
     return st;
 }
 
@@ -103,36 +104,28 @@ done:
     return st;
 }
 
-iso_status iso_run_judge(iso_env *env, const iso_run_cells *r, const iso_options *o, iso_judge *j, char ***names, int32_t *n_names,
-                         iso_error *err)
+iso_status iso_run_judge(iso_env *env, const iso_run_cells *r, const iso_options *o, iso_judge *j, iso_error *err)
 {
     iso_status st = ISO_OK;
-    const iso_column *group = iso_frame_column(&r->obs, "mixture_group");
-    int64_t n_states, G = r->model->n_genes;
-    int32_t *codes = NULL;
-    float *profiles = NULL, *states = NULL;
+    int64_t n_states;
+    float *states = NULL;
     *j = (iso_judge){0};
-    *names = NULL, *n_names = 0;
     TRY(iso_run_support(env, r, &j->support, err));
-    if (!group || !r->model->v.c.likelihood->counts) goto done;
-    TRY(iso_column_factor(&r->obs, group, &codes, names, n_names, err));
-    for (int64_t i = 0; i < r->obs.n_rows; i++)
-        if (!r->is_train[i]) codes[i] = -1;
-    ALLOC(profiles, *n_names * G, sizeof *profiles);
-    TRY(iso_group_profiles(env, r->model, r->mu, codes, r->obs.n_rows, *n_names, profiles, err));
+    TRY(iso_run_mixture(r, &j->mixture, err));
+    if (j->mixture.K == 0) goto done;
     TRY(reference_states(env, r, &j->support, &states, &n_states, err));
     TRY(read_rules(r, o, &j->rules, err));
-    TRY(iso_judge_calibrate(env, j, profiles, *n_names, G, states, n_states, err));
+    TRY(iso_judge_calibrate(env, j, states, n_states, err));
 done:
-    iso_free(codes);
-    iso_free(profiles);
     iso_free(states);
-    if (st) {
-        iso_judge_clear(j);
-        iso_free_texts(*names, *n_names);
-        *names = NULL, *n_names = 0;
-    }
+    if (st) iso_judge_clear(j);
     return st;
+}
+
+char *const *iso_run_mixture_names(const iso_run_cells *r)
+{
+    const iso_column *group = iso_frame_column(&r->obs, "mixture_group");
+    return group ? group->categories : NULL;
 }
 
 iso_status iso_run_judge_places(iso_env *env, const iso_run_cells *r, const iso_judge *j, const float *z, int64_t n, iso_place *out,

@@ -6,15 +6,15 @@
 #include "map/route.h"
 #include "run_folder.h"
 
-/* Mean decoded profiles [K, genes] of groups codes [n] of 0 .. K-1 (-1: none) of cells with posterior means mu [n, n_latent];
- * at most 100 cells of a group are decoded, evenly spaced. Groups without cells stay 0. */
-iso_status iso_group_profiles(iso_env *env, iso_model *m, const float *mu, const int32_t *codes, int64_t n, int32_t K, float *profiles,
-                              iso_error *err);
+/* RUN/groups.safetensors: the mixture of the run's groups, which are the categories of obs column mixture_group. K = 0 when the run
+ * has none: fitted without a map, or not to counts. */
+iso_status iso_run_mixture(const iso_run_cells *r, iso_mixture *m, iso_error *err);
+iso_status iso_mixture_write(const char *path, const iso_mixture *m, iso_error *err);
 iso_status iso_run_support(iso_env *env, const iso_run_cells *r, iso_support *s, iso_error *err);
-/* Support, and for counts the mixture of the run's groups (obs column mixture_group) and the rules of its rules.tsv and of
- * --rules, calibrated on at most 1,000 held-out cells. names [K]: the groups'; free with iso_free_texts. */
-iso_status iso_run_judge(iso_env *env, const iso_run_cells *r, const iso_options *o, iso_judge *j, char ***names, int32_t *n_names,
-                         iso_error *err);
+/* Support, and for counts the mixture of the run's groups and the rules of its rules.tsv and of
+ * --rules, calibrated on at most 1,000 held-out cells. */
+iso_status iso_run_judge(iso_env *env, const iso_run_cells *r, const iso_options *o, iso_judge *j, iso_error *err);
+char *const *iso_run_mixture_names(const iso_run_cells *r);       /* [mixture.K], lent */
 /* Judges places z [n, n_latent]; decodes them first, a thousand at a time. */
 iso_status iso_run_judge_places(iso_env *env, const iso_run_cells *r, const iso_judge *j, const float *z, int64_t n, iso_place *out,
                                 iso_error *err);

@@ -8,25 +8,19 @@
 enum { SWEEPS = 500, ROWS = 4096 };
 static const double PER = 1e4, CLOSE = 1e-9;
 
-iso_status iso_mixture_new(const float *profiles, int64_t K, int64_t G, iso_mixture *out, iso_error *err)
+iso_status iso_mixture_set(const float *profile, const float *against, int64_t K, int64_t G, iso_mixture *out, iso_error *err)
 {
     iso_status st = ISO_OK;
     *out = (iso_mixture){.K = K, .G = G};
     FAIL_IF(K < 1 || G < 1, ISO_EUSAGE, "a mixture needs groups and genes");
     ALLOC(out->profile, G * K, sizeof *out->profile);
-    ALLOC(out->weight, G, sizeof *out->weight);
+    ALLOC(out->against, G * K, sizeof *out->against);
     ALLOC(out->gram, K * K, sizeof *out->gram);
-    for (int64_t g = 0; g < G; g++) {
-        float *p = out->profile + g * K;
-        double mean = 0;
-        for (int64_t k = 0; k < K; k++) {
-            p[k] = profiles[k * G + g] * (float)PER;
-            mean += (double)p[k] / (double)K;
-        }
-        out->weight[g] = (float)(1 / (mean + 0.05));
+    memcpy(out->profile, profile, (size_t)(G * K) * sizeof *profile);
+    memcpy(out->against, against, (size_t)(G * K) * sizeof *against);
+    for (int64_t g = 0; g < G; g++)
         for (int64_t a = 0; a < K; a++)
-            for (int64_t b = 0; b < K; b++) out->gram[a * K + b] += (double)(p[a] * p[b]) * (double)out->weight[g];
-    }
+            for (int64_t b = 0; b < K; b++) out->gram[a * K + b] += (double)profile[g * K + a] * (double)against[g * K + b];
 done:
     if (st) iso_mixture_clear(out);
     return st;
@@ -35,7 +29,7 @@ done:
 void iso_mixture_clear(iso_mixture *m)
 {
     iso_free(m->profile);
-    iso_free(m->weight);
+    iso_free(m->against);
     iso_free(m->gram);
     *m = (iso_mixture){0};
 }
@@ -112,8 +106,8 @@ static void explain_state(const iso_mixture *m, const state *s, double *room, is
     memset(room, 0, (size_t)(2 * m->K) * sizeof *room);
     for (int64_t e = 0; e < s->n; e++) {
         int64_t g = s->gene ? s->gene[e] : e;
-        double r = (double)s->value[e] * s->per_value * (double)m->weight[g];
-        for (int64_t k = 0; k < m->K; k++) right[k] += r * (double)m->profile[g * m->K + k];
+        double r = (double)s->value[e] * s->per_value;
+        for (int64_t k = 0; k < m->K; k++) right[k] += r * (double)m->against[g * m->K + k];
     }
     solve(m, right, share);
     two_largest(share, m->K, out);

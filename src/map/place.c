@@ -1,6 +1,7 @@
 /* place.c: see place.h. */
 #include "place.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 const char *const iso_place_names[] = {"observed", "chimera", "contradicts a rule", "never observed"};
@@ -18,26 +19,30 @@ static double quantile(double *v, int64_t n, double a)
     return v[(int64_t)(a * (double)(n - 1) + 0.5)];
 }
 
-iso_status iso_judge_calibrate(iso_env *env, iso_judge *j, const float *profiles, int64_t K, int64_t G, const float *states, int64_t n,
-                               iso_error *err)
+iso_status iso_judge_calibrate(iso_env *env, iso_judge *j, const float *states, int64_t n, iso_error *err)
 {
     iso_status st = ISO_OK;
     iso_mixed *mixed = NULL;
     double *second = NULL, *fit = NULL;
+    float *top = NULL;
+    const iso_mixture *m = &j->mixture;
     FAIL_IF(n < 1, ISO_EDATA, "a place is judged by cells, and there are none");
     ALLOC(mixed, n, sizeof *mixed);
     ALLOC(second, n, sizeof *second);
     ALLOC(fit, n, sizeof *fit);
-    TRY(iso_mixture_new(profiles, K, G, &j->mixture, err));
-    TRY(iso_mixture_explain_dense(env, &j->mixture, states, n, mixed, err));
+    ALLOC(top, m->G, sizeof *top);
+    TRY(iso_mixture_explain_dense(env, m, states, n, mixed, err));
     for (int64_t i = 0; i < n; i++) second[i] = mixed[i].share[1], fit[i] = mixed[i].fit;
     j->most_second = quantile(second, n, 0.95);
     j->least_fit = quantile(fit, n, 0.05);
-    TRY(iso_rules_calibrate(&j->rules, states, n, profiles, K, G, err));
+    for (int64_t g = 0; g < m->G; g++)
+        for (int64_t k = 0; k < m->K; k++) top[g] = fmaxf(top[g], m->profile[g * m->K + k] / 1e4f);
+    TRY(iso_rules_calibrate(&j->rules, states, n, top, m->G, err));
 done:
     iso_free(mixed);
     iso_free(second);
     iso_free(fit);
+    iso_free(top);
     return st;
 }
 

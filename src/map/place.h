@@ -24,10 +24,9 @@ typedef struct iso_judge {
     iso_rules rules;
 } iso_judge;
 
-/* Sets the mixture of groups with mean decoded profiles [K, G], what is usual for it and the rules, from what held-out cells
- * decode to, states [n, G]: shares of counts. */
-iso_status iso_judge_calibrate(iso_env *env, iso_judge *j, const float *profiles, int64_t K, int64_t G, const float *states, int64_t n,
-                               iso_error *err);
+/* Sets what is usual for the mixture, and the rules' levels, from what held-out cells decode to, states [n, G]: shares of counts.
+ * Support, mixture and rules are there. */
+iso_status iso_judge_calibrate(iso_env *env, iso_judge *j, const float *states, int64_t n, iso_error *err);
 void iso_judge_clear(iso_judge *j);
 /* Places z [n, n_latent] that decode to states [n, G] (shares of counts; NULL for Gaussian data, which then have no mixture).
  * Where cells are (p above 5 %) a place is observed. Elsewhere it contradicts a rule that the user gave; or is a chimera, if its

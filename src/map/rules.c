@@ -94,28 +94,21 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double largest(const float *profiles, int64_t K, int64_t G, int32_t gene)
-{
-    double top = 0;
-    for (int64_t k = 0; k < K; k++) top = fmax(top, (double)profiles[k * G + gene]);
-    return top;
-}
-
-iso_status iso_rules_calibrate(iso_rules *r, const float *state, int64_t n, const float *profiles, int64_t K, int64_t G, iso_error *err)
+iso_status iso_rules_calibrate(iso_rules *r, const float *state, int64_t n, const float *top, int64_t G, iso_error *err)
 {
     iso_status st = ISO_OK;
     double *both = NULL;
     ALLOC(both, n, sizeof *both);
     for (int i = 0; i < r->n; i++) {
         iso_rule *rule = &r->rule[i];
-        double top[2] = {largest(profiles, K, G, rule->gene[0]), largest(profiles, K, G, rule->gene[1])};
+        double most[] = {(double)top[rule->gene[0]], (double)top[rule->gene[1]]};
         for (int64_t c = 0; c < n; c++) {
             const float *s = state + c * G;
-            both[c] = top[0] > 0 && top[1] > 0 ? fmin((double)s[rule->gene[0]] / top[0], (double)s[rule->gene[1]] / top[1]) : 0;
+            both[c] = most[0] > 0 && most[1] > 0 ? fmin((double)s[rule->gene[0]] / most[0], (double)s[rule->gene[1]] / most[1]) : 0;
         }
         qsort(both, (size_t)n, sizeof *both, ascending);
         double share = fmax(LEAST_LEVEL, n > 0 ? both[(int64_t)(QUANTILE * (double)(n - 1) + 0.5)] : 0);
-        for (int k = 0; k < 2; k++) rule->level[k] = share * top[k];
+        for (int k = 0; k < 2; k++) rule->level[k] = share * most[k];
     }
 done:
     iso_free(both);

@@ -19,9 +19,9 @@ typedef struct iso_rules { iso_rule *rule; int n; } iso_rules;
  * with the largest expected number. Source: Bais & Kostka 2020 (cxds). */
 iso_status iso_rules_learn(iso_env *env, const iso_csr *x, const int32_t *genes, int n, int most, iso_rules *out, iso_error *err);
 void iso_rules_clear(iso_rules *r);
-/* Sets each rule's level from n decoded states of held-out cells [n, G]: with t = 1 for the largest value of a gene over all
- * groups' profiles [K, G], the share of it that 99.9 % of the states do not reach in both genes, and at least a fifth. */
-iso_status iso_rules_calibrate(iso_rules *r, const float *state, int64_t n, const float *profiles, int64_t K, int64_t G, iso_error *err);
+/* Sets each rule's levels from n decoded states of held-out cells [n, G]: that share of each gene's largest value over groups, top
+ * [G], which 99.9 % of the states do not reach in both genes, and at least a fifth. */
+iso_status iso_rules_calibrate(iso_rules *r, const float *state, int64_t n, const float *top, int64_t G, iso_error *err);
 /* The first rule that a decoded state [G] contradicts, among the learned ones or the user's; -1: none. */
 int iso_rules_broken(const iso_rules *r, const float *state, bool learned);
 
