@@ -2,6 +2,7 @@
  * decoded in steps. */
 #include "commands.h"
 #include "gene_table.h"
+#include "positions.h"
 #include "run_place.h"
 
 #include <string.h>
@@ -74,6 +75,7 @@ static iso_status find_way(iso_env *env, const iso_run_cells *r, const iso_optio
         iso_info(env, "the path along the data lies in voids for %.0f %% of its length, the straight line for %.0f %%", 100 * share,
                  100 * share_straight);
     }
+    if (iso_opt_text(o, "positions")) TRY(iso_write_positions(env, r, fine, LOOKED_AT, iso_opt_text(o, "positions"), err));
     if (1 - share < SUPPORTED)
         iso_warn(env, "cells support only %.0f %% of this path: what lies between was never observed, so do not read it as a trajectory",
                  100 * (1 - share));

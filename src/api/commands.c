@@ -161,7 +161,8 @@ static const command rows[] = {
              "Writes one line per gene, tab-separated, with a heading, to standard output or to -o.\n"
              "gene\tname of the gene\n"
              "0 to 1\tone column for each of --steps points, named by how far along the path it is: share of a cell's "
-             "counts that falls on the gene; for Gaussian models the mean",
+             "counts that falls on the gene; for Gaussian models the mean\n"
+             "With --positions, where each cell of the run is along the path: a pseudotime, as good as the path.",
          .examples = "path run --key cell_type --from HSC --to Erythroid --steps 40 -o path.tsv",
      },
      iso_cmd_path},

@@ -177,6 +177,17 @@ static double climb_once(const iso_density *q, float *z, double *sum, double *to
     return moved;
 }
 
+iso_status iso_density_step(const iso_density *q, float *z, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    double *room = NULL;
+    ALLOC(room, 2 * q->d, sizeof *room);
+    climb_once(q, z, room, room + q->d);
+done:
+    iso_free(room);
+    return st;
+}
+
 iso_status iso_density_climb(const iso_density *q, float *z, iso_error *err)
 {
     iso_status st = ISO_OK;

@@ -30,6 +30,8 @@ iso_status iso_density_log(iso_env *env, const iso_density *q, const float *z, i
  * themselves, each left out. At most 2,000 points are used, evenly spaced. */
 iso_status iso_density_bandwidth(iso_env *env, const float *mu, const float *variance, int64_t n, int64_t d, const float *held_out,
                                  int64_t m, double *h, iso_error *err);
+/* Moves z [d] to the mean of the components, weighted by how likely each is to have made z: a step of mean shift. */
+iso_status iso_density_step(const iso_density *q, float *z, iso_error *err);
 /* Climbs from z [d] to the nearest peak of q by mean shift (Carreira-Perpinan 2000), z is overwritten. */
 iso_status iso_density_climb(const iso_density *q, float *z, iso_error *err);
 

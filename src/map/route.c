@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { ENDS_NEIGHBORS = 15 };
+enum { ENDS_NEIGHBORS = 15, SMOOTHING = 2 };
 
 void iso_route_straight(const float *a, const float *b, int64_t d, int64_t n, float *z)
 {
@@ -155,6 +155,8 @@ iso_status iso_route_along(iso_env *env, const iso_route_graph *g, const iso_sup
     }
     memcpy(points + (m + 1) * d, b, bytes);
     at[m + 1] = at[m] + end_length(&stop, last);
+    for (int64_t k = 1; k <= m; k++)
+        for (int step = 0; step < SMOOTHING; step++) TRY(iso_density_step(&s->density, points + k * d, err));
     space_evenly(points, at, m + 2, d, n, z);
 done:
     iso_free(far);

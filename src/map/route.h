@@ -23,7 +23,8 @@ void iso_route_graph_clear(iso_route_graph *g);
 /* n points of the straight line from a to b [d], both included, into z [n, d]. */
 void iso_route_straight(const float *a, const float *b, int64_t d, int64_t n, float *z);
 /* n points of the cheapest way from a to b over the graph, both included, evenly spaced in length. The ends are joined to their
- * nearest nodes, a unit of z being as long as along those nodes' own edges. */
+ * nearest nodes, a unit of z being as long as along those nodes' own edges. Cells scatter about the way: each node that it passes is
+ * moved by two steps of mean shift. */
 iso_status iso_route_along(iso_env *env, const iso_route_graph *g, const iso_support *s, const float *a, const float *b, int64_t n, float *z,
                            iso_error *err);
 /* The length of a step between places that decode to x and y [G]: shares of counts, or Gaussian means. */

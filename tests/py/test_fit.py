@@ -334,7 +334,7 @@ def test_prototype(isolario, fitted, cells):
     assert done.returncode == 1 and "it has: kind" in done.stderr
 
 
-def test_path(isolario, fitted, tmp_path):
+def test_path(isolario, fitted, cells, tmp_path):
     header, rows = table(isolario("path", fitted, "--key", "kind", "--from", "k0", "--to", "k1", "--steps", "5", "--route", "straight", "--quiet").stdout)
     assert header == ["gene", "0", "0.25", "0.5", "0.75", "1"]
     p = np.array([[float(v) for v in r[1:]] for r in rows])
@@ -350,6 +350,12 @@ def test_path(isolario, fitted, tmp_path):
     d = np.array([[float(v) for v in r[1:]] for r in rows])
     assert np.allclose(d[:, [0, -1]], p[:, [0, -1]], rtol=1e-4, atol=1e-8) and np.allclose(d.sum(0), 1, atol=1e-4)
     assert not np.allclose(d[:, 2], p[:, 2], rtol=1e-3)
+    isolario("path", fitted, "--key", "kind", "--from", "k0", "--to", "k1", "--positions", tmp_path / "where.tsv", "-o", tmp_path / "q.tsv")
+    header, rows = table((tmp_path / "where.tsv").read_text())
+    assert header == ["cell", "position", "distance"] and [row[0] for row in rows] == list(read(fitted / "latent.h5ad").obs_names)
+    kind = anndata.read_h5ad(cells).obs["kind"].to_numpy()
+    position = np.array([float(row[1]) for row in rows])
+    assert position[kind == "k0"].max() < 0.5 < position[kind == "k1"].min() and all(float(row[2]) >= 0 for row in rows)
     done = isolario("path", fitted, "--key", "kind", "--from", "k0", "--to", "k9", check=False)
     assert done.returncode == 1 and 'k9' in done.stderr and "k0, k1, k2, k3" in done.stderr
 
