@@ -55,13 +55,24 @@ def scores(program, run, path, folder):
     return -density, (anndata.read_h5ad(out).obsm["X_isolario"] ** 2).sum(1), p, kind, w2
 
 
-def doublets(counts, line, same, n, depth, rng):
-    out = []
+def doublets(counts, line, batch, same, n, depth, rng):
+    """Counts of n pairs of cells of a batch, of the same line or not; and their batches."""
+    out, of = [], []
     while len(out) < n:
         i, j = rng.integers(0, len(counts), 2)
-        if i != j and (line[i] == line[j]) == same:
+        if i != j and batch[i] == batch[j] and (line[i] == line[j]) == same:
             out.append(counts[i] + counts[j])
-    return thin(np.array(out), depth, rng)
+            of.append(batch[i])
+    return thin(np.array(out), depth, rng), of
+
+
+def in_voids(program, run, line, split, a, b, rng):
+    """Share in voids of paths from cells of line a to cells of line b, along the data and straight: means over eight pairs of training cells, in %."""
+    found = []
+    for i, j in zip(rng.choice(np.flatnonzero((line == a) & (split == "train")), 8), rng.choice(np.flatnonzero((line == b) & (split == "train")), 8)):
+        words = call(program, "path", run, "--from", f"c{i}", "--to", f"c{j}", "--steps", 3).stderr.split("lies in voids for ")[1]
+        found.append((float(words.split(" %")[0]), float(words.split("straight line for ")[1].split(" %")[0])))
+    return np.mean(found, 0)
 
 
 LINES = ["H1975", "H2228", "HCC827"]
@@ -90,7 +101,8 @@ def along(program, wells, seed, folder):
     genes = np.argsort(-np.log1p(x / x.sum(1, keepdims=True) * 1e4).var(0))[:1200]
     line = np.where(pure, np.array(LINES)[n.argmax(1)], "mixed")
     path = write(folder / "wells.h5ad", x[:, genes], wells.var_names[genes], line=line, batch=wells.obs.batch.to_numpy().astype(str))
-    call(program, "fit", path, "-o", folder / "wells", "--force", "-q", "--seed", seed, "--labels-key", "line", "--batch-key", "batch", "--n-samples", 0)
+    call(program, "fit", path, "-o", folder / "wells", "--force", "-q", "--seed", seed, "--labels-key", "line", "--batch-key", "batch", "--n-latent", 8,
+         "--encoder-input", "log1p_normalized", "--n-samples", 0)
     found = []
     for i, a in enumerate(LINES):
         for j in range(i + 1, 3):
@@ -116,36 +128,34 @@ def one(program, cells, wells, seed, lines, folder):
     train, test = index[:n], index[n:]
     depth = int(np.median(x[train].sum(1)))
     split = np.where(rng.random(n) < 0.15, "test", "train")
-    path = write(folder / "train.h5ad", x[train], names, cell_line=cells.obs.cell_line.to_numpy()[train].astype(str), split=split)
+    line, batch = (cells.obs[k].to_numpy().astype(str) for k in ("cell_line", "batch"))
+    path = write(folder / "train.h5ad", x[train], names, cell_line=line[train], batch=batch[train], split=split)
     run = folder / "run"
-    call(program, "fit", path, "-o", run, "--force", "-q", "--seed", seed, "--n-latent", 8, "--labels-key", "cell_line", "--split-key", "split",
+    call(program, "fit", path, "-o", run, "--force", "-q", "--seed", seed, "--n-latent", 8, "--labels-key", "cell_line", "--batch-key", "batch", "--split-key", "split",
          "--encoder-input", "log1p_normalized", "--n-samples", 0, "--max-epochs", 150)
-    line = cells.obs.cell_line.to_numpy().astype(str)
-    base = scores(program, run, write(folder / "test.h5ad", x[test], names), folder)
-    sets = {"heterotypic": doublets(x[train], line[train], False, 200, depth, rng), "homotypic": doublets(x[train], line[train], True, 200, depth, rng)}
+    base = scores(program, run, write(folder / "test.h5ad", x[test], names, batch=batch[test]), folder)
+    sets = {"heterotypic": doublets(x[train], line[train], batch[train], False, 200, depth, rng),
+            "homotypic": doublets(x[train], line[train], batch[train], True, 200, depth, rng)}
     two = celseq & (cells.obs.demuxlet == "DBL").to_numpy() & (cells.obs.cells_in_well.astype(str) == "2").to_numpy()
-    sets["wells of two"] = thin(x[two], depth, rng)
+    sets["wells of two"] = thin(x[two], depth, rng), batch[two]
     for unseen in sorted(set(line[single]) - set(lines)):
-        sets[unseen + ", unseen"] = x[single & (line == unseen)]
+        sets[unseen + ", unseen"] = x[single & (line == unseen)], batch[single & (line == unseen)]
     result = []
     if len(lines) == 3:
         shared, mixed, pure = well_sets(wells, names, depth, rng)
-        mixed, pure = (scores(program, run, write(folder / "w.h5ad", w[w.sum(1) > 0], shared), folder) for w in (mixed, pure))
+        mixed, pure = (scores(program, run, write(folder / "w.h5ad", w[w.sum(1) > 0], shared, batch=[batch[train][0]] * (w.sum(1) > 0).sum()), folder)
+                       for w in (mixed, pure))
         result.append(f"mixed against pure wells of nine, by the second share {auc(pure[4], mixed[4]):.3f}")
-    for name, counts in sets.items():
-        s = scores(program, run, write(folder / "set.h5ad", counts[counts.sum(1) > 0], names), folder)
+    for name, (counts, of) in sets.items():
+        some = counts.sum(1) > 0
+        s = scores(program, run, write(folder / "set.h5ad", counts[some], names, batch=np.array(of)[some]), folder)
         result.append(f"{name} {auc(base[0], s[0]):.3f} (||z||^2 {auc(base[1], s[1]):.3f}, p <= 5 %: {np.mean(s[2] <= 0.05):.2f}; "
                       f"chimera {np.mean(s[3] == 'chimera'):.2f}, never observed {np.mean(s[3] == 'never observed'):.2f})")
     text = call(program, "voids", run, "--key", "cell_line", "-q").stdout
     rows = [row.split("\t") for row in text.splitlines() if not row.startswith("#")][1:]
     prior = text.splitlines()[1].split(": ", 1)[1]
     void = lambda place: [row[5] for row in rows if row[0] == place]  # noqa: E731
-    ways = []
-    for i, a in enumerate(lines):
-        for b in lines[i + 1:]:
-            done = call(program, "path", run, "--key", "cell_line", "--from", a, "--to", b, "--steps", 3, "-o", folder / "p.tsv", "--force").stderr
-            part = done.split("lies in voids for ")[1]
-            ways.append((float(part.split(" %")[0]), float(part.split("straight line for ")[1].split(" %")[0])))
+    ways = [in_voids(program, run, line[train], split, a, b, rng) for i, a in enumerate(lines) for b in lines[i + 1:]]
     less = sum(a < b for a, b in ways)
     print(f"seed {seed}, {len(lines)} lines; held-out singlets p <= 5 %: {np.mean(base[2] <= 0.05):.2f}, chimera "
           f"{np.mean(base[3] == 'chimera'):.2f}, never observed {np.mean(base[3] == 'never observed'):.2f}; AUC: " + "; ".join(result))
