@@ -111,8 +111,6 @@ static void encode(iso_vae *v)
 /* log library size: from the batch, or its own encoder with a normal prior by batch. */
 static int library(iso_vae *v)
 {
-    v->library_mu = v->library_raw = v->library = v->library_kl = v->library_prior_mean = v->library_prior_variance =
-        -1;
     if (!v->c.likelihood->counts && !v->c.likelihood->log1p_data) return -1;
     if (!v->c.learned_library) return iso_graph_input(v->g, ISO_SLOT_LIBRARY, 1);
     int width, h = encoder_layers(v, "library_encoder", 1, &width);
@@ -200,6 +198,16 @@ static int likelihood(const iso_vae *v, heads h, int log_library)
     return iso_graph_op(v->g, &iso_op_likelihood, &how, 4, (int[]){h.mean, h.dropout, h.dispersion, log_library});
 }
 
+/* From a cell to the loss; returns the node of its log library size. */
+static int from_cell(iso_vae *v)
+{
+    encode(v);
+    int log_library = library(v);
+    v->reconstruction = likelihood(v, decode(v, v->z), log_library);
+    v->loss = iso_graph_op(v->g, &iso_op_elbo, NULL, 3, (int[]){v->reconstruction, v->kl, v->library_kl});
+    return log_library;
+}
+
 static void set_first_values(iso_vae *v)
 {
     iso_graph *g = v->g;
@@ -222,18 +230,17 @@ static void set_first_values(iso_vae *v)
 iso_status iso_vae_build(const iso_vae_config *c, uint64_t seed, iso_vae *v, iso_error *err)
 {
     iso_status st = ISO_OK;
-    *v = (iso_vae){.c = *c, .given_dropout = -1, .given_dispersion = -1};
+    *v = (iso_vae){.c = *c, .mu = -1, .raw = -1, .z = -1, .kl = -1, .library_mu = -1, .library_raw = -1, .library = -1, .library_kl = -1,
+                   .library_prior_mean = -1, .library_prior_variance = -1, .reconstruction = -1, .loss = -1, .given = -1,
+                   .given_dropout = -1, .given_dispersion = -1};
     FAIL_IF(!(v->g = iso_graph_new()), ISO_EMEMORY, "out of memory");
     FAIL_IF(c->dispersion == ISO_DISPERSION_LABEL && c->n_labels < 1, ISO_EUSAGE,
             "dispersion gene-label needs labels: give --labels-key");
-    encode(v);
-    int log_library = library(v);
-    v->reconstruction = likelihood(v, decode(v, v->z), log_library);
-    v->loss = iso_graph_op(v->g, &iso_op_elbo, NULL, 3, (int[]){v->reconstruction, v->kl, v->library_kl});
+    int log_library = c->decoder_only ? -1 : from_cell(v);
 
     /* The decoder alone, from a given z. */
     heads h = decode(v, iso_graph_input(v->g, ISO_SLOT_Z, c->n_latent));
-    v->given = likelihood(v, h, log_library < 0 ? -1 : iso_graph_input(v->g, ISO_SLOT_LIBRARY, 1));
+    if (!c->decoder_only) v->given = likelihood(v, h, log_library < 0 ? -1 : iso_graph_input(v->g, ISO_SLOT_LIBRARY, 1));
     v->decoded = c->likelihood->counts ? iso_graph_op(v->g, &iso_op_softmax, NULL, 1, &h.mean) : h.mean;
     v->hidden = h.hidden, v->given_dropout = h.dropout;
     v->given_dispersion = c->dispersion == ISO_DISPERSION_CELL ? h.dispersion : -1;
