@@ -8,6 +8,9 @@ if(CMAKE_SCRIPT_MODE_FILE)
     file(READ ${file} bytes HEX)
     string(LENGTH "${bytes}" size)
     math(EXPR size "${size} / 2")
+    if(size EQUAL 0)
+      set(bytes 00)
+    endif()
     string(REGEX REPLACE "(................................)" "\\1\n" bytes "${bytes}")
     string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${bytes}")
     file(SHA256 ${file} sha256)
@@ -23,6 +26,7 @@ set(web_sources)
 if(NOT ISO_CORE_ONLY)
   file(GLOB web_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/web/*.html ${PROJECT_SOURCE_DIR}/src/web/*.css
     ${PROJECT_SOURCE_DIR}/src/web/*.js)
+  list(APPEND web_files ${page_files})
   set(web_sources ${PROJECT_BINARY_DIR}/generated/web_sources.c)
   add_custom_command(OUTPUT ${web_sources} VERBATIM
     COMMAND ${CMAKE_COMMAND} "-DFILES=${web_files}" -DOUT=${web_sources} -P ${CMAKE_CURRENT_LIST_FILE}

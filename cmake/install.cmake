@@ -11,7 +11,7 @@ set(pc_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 file(RELATIVE_PATH pc_to_prefix /prefix/${pc_dir} /prefix)
 # Third-party libraries as the linker takes them, for those who link libisolario.a.
 set(pc_libraries ${JANSSON_LINK_LIBRARIES} ${HDF5_C_LIBRARIES} ${ZLIB_LIBRARIES} ${OPENSSL_CRYPTO_LIBRARIES}
-  ${IGRAPH_LINK_LIBRARIES} ${LZF_LIBRARY})
+  ${IGRAPH_LINK_LIBRARIES} ${LZF_LIBRARY} ${MICROHTTPD_LINK_LIBRARIES})
 if(ISO_HAVE_DNNL)
   list(APPEND pc_libraries ${DNNL_LIBRARY} -lgomp)
 endif()

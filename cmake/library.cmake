@@ -1,7 +1,7 @@
 # The library, built from one list of sources in float (the product) and in double (tests).
-set(layers base kernel core op likelihood model train map io api)
+set(layers base kernel core op likelihood model train map web io api)
 if(ISO_CORE_ONLY)
-  list(REMOVE_ITEM layers map io api)
+  list(REMOVE_ITEM layers map web io api)
 endif()
 set(iso_sources)
 foreach(layer ${layers})

@@ -1,0 +1,59 @@
+# The page of `isolario explore`: its scripts and styles (src/web/page/) joined, and explorer.wasm, the part of the library that
+# runs in it (src/web/wasm/), compiled by clang for WebAssembly with wasi-libc. Included, this file adds the commands that make
+# them; run with -P, it joins files. Sets page_files for embed.cmake; without the tools explorer.wasm is an empty file, and
+# `explore` tells how to get it.
+if(CMAKE_SCRIPT_MODE_FILE)
+  file(WRITE ${OUT} "")
+  foreach(file ${FILES})
+    file(READ ${file} text)
+    file(APPEND ${OUT} "${text}")
+  endforeach()
+  return()
+endif()
+
+set(page_files)
+if(ISO_CORE_ONLY)
+  return()
+endif()
+
+# What the page is joined from, in this order.
+set(page_scripts explorer.js)
+set(page_styles explorer.css)
+set(page_dir ${PROJECT_SOURCE_DIR}/src/web/page)
+set(page_made ${PROJECT_BINARY_DIR}/generated/page)
+list(TRANSFORM page_scripts PREPEND ${page_dir}/)
+list(TRANSFORM page_styles PREPEND ${page_dir}/)
+foreach(pair "explorer.js;page_scripts" "explorer.css;page_styles" "explorer.html;page_html")
+  list(GET pair 0 name)
+  list(GET pair 1 list)
+  set(page_html ${page_dir}/index.html)
+  add_custom_command(OUTPUT ${page_made}/${name} VERBATIM
+    COMMAND ${CMAKE_COMMAND} "-DFILES=${${list}}" -DOUT=${page_made}/${name} -P ${CMAKE_CURRENT_LIST_FILE}
+    DEPENDS ${${list}} ${CMAKE_CURRENT_LIST_FILE})
+  list(APPEND page_files ${page_made}/${name})
+endforeach()
+list(APPEND page_files ${page_made}/explorer.wasm)
+
+find_program(ISO_WASM_CC NAMES clang clang-14)
+find_program(ISO_WASM_LD NAMES wasm-ld wasm-ld-14)
+find_path(ISO_WASI_INCLUDE stdlib.h PATHS /usr/include/wasm32-wasi NO_DEFAULT_PATH)
+if(NOT ISO_WASM_CC OR NOT ISO_WASM_LD OR NOT ISO_WASI_INCLUDE)
+  message(STATUS "Without clang, lld and wasi-libc: no page for `isolario explore`")
+  add_custom_command(OUTPUT ${page_made}/explorer.wasm COMMAND ${CMAKE_COMMAND} -E touch ${page_made}/explorer.wasm)
+  return()
+endif()
+
+file(GLOB wasm_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/core/*.c ${PROJECT_SOURCE_DIR}/src/op/*.c
+  ${PROJECT_SOURCE_DIR}/src/likelihood/*.c ${PROJECT_SOURCE_DIR}/src/kernel/isa/*.c ${PROJECT_SOURCE_DIR}/src/web/*.c
+  ${PROJECT_SOURCE_DIR}/src/web/wasm/*.c)
+foreach(name base/alloc base/error base/rng kernel/gemm model/vae train/decode map/density map/lift map/mixture map/place
+    map/route map/route_graph map/rules map/support)
+  list(APPEND wasm_sources ${PROJECT_SOURCE_DIR}/src/${name}.c)
+endforeach()
+file(GLOB wasm_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*/*.h ${PROJECT_SOURCE_DIR}/src/kernel/isa/*.h)
+add_custom_command(OUTPUT ${page_made}/explorer.wasm VERBATIM
+  COMMAND ${ISO_WASM_CC} --target=wasm32-wasi -mexec-model=reactor -std=gnu11 -O3 -flto -msimd128 -DNDEBUG -D_GNU_SOURCE
+    -DISO_ISA=baseline -DISO_ISA_baseline=1 -ffp-contract=off -fno-math-errno -fno-trapping-math -fvisibility=hidden -Wall
+    -Wno-tautological-constant-out-of-range-compare -I${PROJECT_SOURCE_DIR}/include -I${PROJECT_SOURCE_DIR}/src
+    ${wasm_sources} -o ${page_made}/explorer.wasm -Wl,--strip-all -Wl,--gc-sections -Wl,-z,stack-size=1048576
+  DEPENDS ${wasm_sources} ${wasm_headers} ${PROJECT_SOURCE_DIR}/include/isolario.h ${CMAKE_CURRENT_LIST_FILE})

@@ -1,0 +1,77 @@
+/* explorer.c: see explorer.h. */
+#include "explorer.h"
+
+#include <string.h>
+
+enum { CELLS_AT_ONCE = 256 };
+
+iso_status iso_explorer_open(iso_env *env, const uint8_t *bytes, int64_t n, const float *xy, const float *z, int64_t n_cells, iso_explorer *out,
+                             iso_error *err)
+{
+    iso_status st = ISO_OK;
+    *out = (iso_explorer){.env = env};
+    TRY(iso_chart_unpack(bytes, n, &out->chart, err));
+    TRY(iso_lift_new(xy, z, n_cells, out->chart.v.c.n_latent, &out->lift, err));
+    TRY(iso_decoder_new(env, &out->chart.v, false, &out->decoder, err));
+    ALLOC(out->state, out->chart.v.c.n_genes, sizeof *out->state);
+done:
+    if (st) iso_explorer_close(out);
+    return st;
+}
+
+void iso_explorer_close(iso_explorer *e)
+{
+    iso_decoder_free(e->decoder);
+    iso_lift_clear(&e->lift);
+    iso_chart_clear(&e->chart);
+    iso_free(e->state);
+    *e = (iso_explorer){0};
+}
+
+iso_status iso_explorer_decode(iso_explorer *e, const float *z, int64_t n, float *out, iso_error *err)
+{
+    return iso_decoder_run(e->decoder, z, n, NULL, out, NULL, NULL, err);
+}
+
+iso_status iso_explorer_judge(iso_explorer *e, const float *z, iso_place *out, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    TRY(iso_explorer_decode(e, z, 1, e->state, err));
+    TRY(iso_judge_places(e->env, &e->chart.judge, z, e->state, 1, out, err));
+done:
+    return st;
+}
+
+iso_status iso_explorer_lift(iso_explorer *e, float x, float y, float *z, double *p, iso_error *err)
+{
+    iso_lift_up(&e->lift, x, y, z);
+    return iso_route_p(e->env, &e->chart.judge.support, z, 1, p, err);
+}
+
+iso_status iso_explorer_gene(iso_explorer *e, int64_t gene, float *out, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    int64_t G = e->chart.v.c.n_genes, L = e->lift.d, n = e->lift.n;
+    float *decoded = NULL, per = e->chart.v.c.likelihood->counts ? 1e4f : 1;
+    FAIL_IF(gene < 0 || gene >= G, ISO_EUSAGE, "there is no gene %lld", (long long)gene);
+    ALLOC(decoded, CELLS_AT_ONCE * G, sizeof *decoded);
+    for (int64_t at = 0; at < n; at += CELLS_AT_ONCE) {
+        int64_t some = n - at < CELLS_AT_ONCE ? n - at : CELLS_AT_ONCE;
+        TRY(iso_explorer_decode(e, e->lift.z + at * L, some, decoded, err));
+        for (int64_t i = 0; i < some; i++) out[at + i] = per * decoded[i * G + gene];
+    }
+done:
+    iso_free(decoded);
+    return st;
+}
+
+iso_status iso_explorer_path(iso_explorer *e, const float *a, const float *b, bool along_data, int64_t n, float *z, double *p, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    FAIL_IF(n < 2, ISO_EUSAGE, "a path has two points at least");
+    if (along_data) TRY(iso_route_along(e->env, &e->chart.route, &e->chart.judge.support, a, b, n, z, err));
+    else iso_route_straight(a, b, e->lift.d, n, z);
+    TRY(iso_route_p(e->env, &e->chart.judge.support, z, n, p, err));
+done:
+    return st;
+}
