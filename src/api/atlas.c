@@ -79,11 +79,12 @@ done:
 
 /* -------------------------------------------------------------------------------------- top genes */
 
-/* sum [clusters, genes] and square [genes] of log1p(1e4 x / total), and cells a cluster. */
+/* sum [clusters, genes] and square [genes] of log1p(1e4 x / total), and cells a cluster; cells of no cluster are left out. */
 static void add_up(const iso_csr *x, const int32_t *clusters, double *sum, double *square, int64_t *size)
 {
     for (int64_t i = 0; i < x->n_rows; i++) {
         double total = 0;
+        if (clusters[i] < 0) continue;
         for (int64_t e = x->indptr[i]; e < x->indptr[i + 1]; e++) total += (double)x->values[e];
         size[clusters[i]]++;
         for (int64_t e = x->indptr[i]; total > 0 && e < x->indptr[i + 1]; e++) {
@@ -98,46 +99,59 @@ static void add_up(const iso_csr *x, const int32_t *clusters, double *sum, doubl
 static double contrast(double in, double all, double square, int64_t n_in, int64_t n)
 {
     double mean = all / (double)n, variance = square / (double)n - mean * mean;
-    if (n_in == n || variance <= 1e-12) return 0;
+    if (n_in == 0 || n_in == n || variance <= 1e-12) return 0;
     return (in / (double)n_in - (all - in) / (double)(n - n_in)) / sqrt(variance);
+}
+
+iso_status iso_gene_contrasts(const iso_csr *x, const int32_t *clusters, int32_t n_clusters, double *effect, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    int64_t G = x->n_cols, *size = NULL, n = 0;
+    double *square = NULL, *all = NULL;
+    ALLOC(square, G, sizeof *square);
+    ALLOC(all, G, sizeof *all);
+    ALLOC(size, n_clusters, sizeof *size);
+    memset(effect, 0, (size_t)(n_clusters * G) * sizeof *effect);
+    add_up(x, clusters, effect, square, size);
+    for (int32_t c = 0; c < n_clusters; c++) {
+        n += size[c];
+        for (int64_t g = 0; g < G; g++) all[g] += effect[c * G + g];
+    }
+    for (int32_t c = 0; c < n_clusters; c++)
+        for (int64_t g = 0; g < G; g++) effect[c * G + g] = contrast(effect[c * G + g], all[g], square[g], size[c], n);
+done:
+    iso_free(square);
+    iso_free(all);
+    iso_free(size);
+    return st;
 }
 
 iso_status iso_top_genes(const iso_csr *x, const int32_t *clusters, int32_t n_clusters, int wanted, int32_t *genes,
                          int *found, iso_error *err)
 {
     iso_status st = ISO_OK;
-    int64_t G = x->n_cols, *size = NULL;
-    double *sum = NULL, *square = NULL, *all = NULL;
+    int64_t G = x->n_cols;
+    double *effect = NULL;
     uint8_t *taken = NULL;
     *found = 0;
-    ALLOC(sum, n_clusters * G, sizeof *sum);
-    ALLOC(square, G, sizeof *square);
-    ALLOC(all, G, sizeof *all);
-    ALLOC(size, n_clusters, sizeof *size);
+    ALLOC(effect, n_clusters * G, sizeof *effect);
     ALLOC(taken, G, 1);
-    add_up(x, clusters, sum, square, size);
-    for (int32_t c = 0; c < n_clusters; c++)
-        for (int64_t g = 0; g < G; g++) all[g] += sum[c * G + g];
+    TRY(iso_gene_contrasts(x, clusters, n_clusters, effect, err));
     bool more = true;
     while (more && *found < wanted) {
         more = false;
         for (int32_t c = 0; c < n_clusters && *found < wanted; c++) {
             int64_t best = -1;
             double most = 0;
-            for (int64_t g = 0; g < G; g++) {
-                double d = taken[g] ? 0 : contrast(sum[c * G + g], all[g], square[g], size[c], x->n_rows);
-                if (d > most) most = d, best = g;
-            }
+            for (int64_t g = 0; g < G; g++)
+                if (!taken[g] && effect[c * G + g] > most) most = effect[c * G + g], best = g;
             if (best < 0) continue;
             taken[best] = 1, more = true;
             genes[(*found)++] = (int32_t)best;
         }
     }
 done:
-    iso_free(sum);
-    iso_free(square);
-    iso_free(all);
-    iso_free(size);
+    iso_free(effect);
     iso_free(taken);
     return st;
 }

@@ -27,6 +27,10 @@ typedef struct iso_label_scores {
 iso_status iso_score_labels(iso_env *env, const iso_atlas *a, const int32_t *labels, const iso_options *o,
                             iso_label_scores *out, iso_error *err);
 
+/* How far the mean of each gene in each cluster lies from that in the rest, in standard deviations over all cells, of log1p of
+ * counts per 10,000: effect [n_clusters, genes]. Cells with a cluster below 0 are left out. */
+iso_status iso_gene_contrasts(const iso_csr *x, const int32_t *clusters, int32_t n_clusters, double *effect, iso_error *err);
+
 /* Genes that tell clusters apart: the gene with the largest standardised difference (cluster against the rest, log1p
  * of counts per 10,000) of each cluster in turn, at most `wanted`; *found of them in genes [wanted]. */
 iso_status iso_top_genes(const iso_csr *x, const int32_t *clusters, int32_t n_clusters, int wanted, int32_t *genes,

@@ -1,0 +1,143 @@
+/* explore_cells.c: the cells of map.json: places in the picture and in z, names, annotations, and each one's support. */
+#include "explore.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { MOST_CATEGORIES = 1000 };          /* of a column of text; more are names, not categories */
+
+static iso_status add_places(iso_explore *x, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    int64_t n = x->run.obs.n_rows, L = x->run.model->v.c.n_latent;
+    float *to;
+    TRY(iso_explore_add(x, "xy", ISO_FLOAT32, n, 2, &to, err));
+    memcpy(to, x->xy, (size_t)(2 * n) * sizeof *to);
+    TRY(iso_explore_add(x, "z", ISO_FLOAT32, n, L, &to, err));
+    memcpy(to, x->run.mu, (size_t)(n * L) * sizeof *to);
+done:
+    return st;
+}
+
+/* One name a line. */
+static iso_status add_names(iso_explore *x, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    int64_t n = x->run.obs.n_rows, bytes = 0;
+    char *to;
+    for (int64_t i = 0; i < n; i++) bytes += (int64_t)strlen(x->run.obs.index[i]) + 1;
+    TRY(iso_explore_add(x, "cell_names", ISO_UINT8, bytes, 0, &to, err));
+    for (int64_t i = 0; i < n; i++) {
+        for (const char *c = x->run.obs.index[i]; *c; c++) *to++ = *c == '\n' || *c == '\r' ? ' ' : *c;
+        *to++ = '\n';
+    }
+done:
+    return st;
+}
+
+static void begin_column(const iso_explore *x, json *j, const char *name, const char *kind, char *array, size_t size)
+{
+    snprintf(array, size, "obs%d", x->n_arrays);
+    js_open(j, '{');
+    js_key(j, "name");
+    js_string(j, name);
+    js_key(j, "kind");
+    js_string(j, kind);
+    js_key(j, "array");
+    js_string(j, array);
+}
+
+static iso_status write_numbers(iso_explore *x, json *j, const char *name, const double *values, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    char array[32];
+    float *to;
+    begin_column(x, j, name, "number", array, sizeof array);
+    TRY(iso_explore_add(x, array, ISO_FLOAT32, x->run.obs.n_rows, 0, &to, err));
+    for (int64_t i = 0; i < x->run.obs.n_rows; i++) to[i] = (float)values[i];
+    js_close(j, '}');
+done:
+    return st;
+}
+
+/* Codes of one or two bytes, the largest of which means missing. */
+static iso_status write_categories(iso_explore *x, json *j, const char *name, const int32_t *codes, char *const *names, int32_t n,
+                                   iso_error *err)
+{
+    iso_status st = ISO_OK;
+    char array[32];
+    uint8_t *one;
+    uint16_t *two;
+    begin_column(x, j, name, "category", array, sizeof array);
+    js_key(j, "categories");
+    js_open(j, '[');
+    for (int32_t k = 0; k < n; k++) js_string(j, names[k]);
+    js_close(j, ']');
+    js_close(j, '}');
+    if (n < UINT8_MAX) {
+        TRY(iso_explore_add(x, array, ISO_UINT8, x->run.obs.n_rows, 0, &one, err));
+        for (int64_t i = 0; i < x->run.obs.n_rows; i++) one[i] = codes[i] < 0 ? UINT8_MAX : (uint8_t)codes[i];
+    } else {
+        TRY(iso_explore_add(x, array, ISO_UINT16, x->run.obs.n_rows, 0, &two, err));
+        for (int64_t i = 0; i < x->run.obs.n_rows; i++) two[i] = codes[i] < 0 ? UINT16_MAX : (uint16_t)codes[i];
+    }
+done:
+    return st;
+}
+
+static iso_status write_column(iso_explore *x, json *j, const iso_column *c, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    int64_t rows = x->run.obs.n_rows;
+    int32_t *codes = NULL, n = 0;
+    char **names = NULL;
+    double *values = NULL;
+    if (c->kind == ISO_COL_INT || c->kind == ISO_COL_REAL) {
+        ALLOC(values, rows, sizeof *values);
+        for (int64_t i = 0; i < rows; i++)
+            values[i] = c->mask && c->mask[i] ? (double)NAN : c->kind == ISO_COL_INT ? (double)c->ints[i] : c->reals[i];
+        TRY(write_numbers(x, j, c->name, values, err));
+    } else {
+        TRY(iso_column_factor(&x->run.obs, c, &codes, &names, &n, err));
+        if (n <= MOST_CATEGORIES) TRY(write_categories(x, j, c->name, codes, names, n, err));
+    }
+done:
+    iso_free(values);
+    iso_free(codes);
+    iso_free_texts(names, n);
+    return st;
+}
+
+/* Density of the training cells at each cell's own place, and what that says; a training cell does not vouch for itself. */
+static iso_status write_support(iso_explore *x, json *j, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    int64_t n = x->run.obs.n_rows;
+    double *log_q = NULL, *p = NULL;
+    ALLOC(log_q, n, sizeof *log_q);
+    ALLOC(p, n, sizeof *p);
+    TRY(iso_density_log(x->env, &x->judge.support.density, x->run.mu, n, NULL, log_q, err));
+    for (int64_t i = 0; i < n; i++) p[i] = iso_support_p(&x->judge.support, -1, log_q[i]);
+    TRY(write_numbers(x, j, "log_density", log_q, err));
+    TRY(write_numbers(x, j, "p_value", p, err));
+done:
+    iso_free(log_q);
+    iso_free(p);
+    return st;
+}
+
+iso_status iso_explore_cells(iso_explore *x, json *j, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    TRY(add_places(x, err));
+    TRY(add_names(x, err));
+    js_key(j, "cell_names");
+    js_string(j, "cell_names");
+    js_key(j, "obs");
+    js_open(j, '[');
+    for (int k = 0; k < x->run.obs.n_columns; k++) TRY(write_column(x, j, &x->run.obs.columns[k], err));
+    TRY(write_support(x, j, err));
+    js_close(j, ']');
+done:
+    return st;
+}

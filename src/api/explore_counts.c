@@ -1,0 +1,192 @@
+/* explore_counts.c: the cells' counts, gene by gene, if they are at hand. */
+#include "explore.h"
+
+#include "cells_in.h"
+#include "io/csr.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* --------------------------------------------------------------------------------------- reading */
+
+typedef struct named { const char *name; int64_t row; } named;
+
+static int by_name(const void *a, const void *b) { return strcmp(((const named *)a)->name, ((const named *)b)->name); }
+
+/* The row of d of each of the run's cells; ISO_EDATA if one is missing. */
+static iso_status find_rows(const iso_explore *x, const iso_dataset *d, int64_t *rows, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    int64_t n = d->obs.n_rows;
+    named *list = NULL;
+    ALLOC(list, n, sizeof *list);
+    for (int64_t i = 0; i < n; i++) list[i] = (named){d->obs.index[i], i};
+    qsort(list, (size_t)n, sizeof *list, by_name);
+    for (int64_t i = 0; i < x->run.obs.n_rows; i++) {
+        if (i < n && strcmp(d->obs.index[i], x->run.obs.index[i]) == 0) {          /* in the run's own order, as a rule */
+            rows[i] = i;
+            continue;
+        }
+        named key = {x->run.obs.index[i], 0}, *found = bsearch(&key, list, (size_t)n, sizeof *list, by_name);
+        FAIL_IF(!found, ISO_EDATA, "%s lacks cell \"%s\" of the run; give the cells that it was made of", d->path, key.name);
+        rows[i] = found->row;
+    }
+done:
+    iso_free(list);
+    return st;
+}
+
+static iso_status take_rows(const iso_csr *x, const int64_t *rows, int64_t n, iso_csr *out, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    int64_t nnz = 0;
+    for (int64_t i = 0; i < n; i++) nnz += x->indptr[rows[i] + 1] - x->indptr[rows[i]];
+    TRY(csr_alloc(out, n, x->n_cols, nnz, err));
+    for (int64_t i = 0; i < n; i++) {
+        int64_t from = x->indptr[rows[i]], count = x->indptr[rows[i] + 1] - from, to = out->indptr[i];
+        memcpy(out->indices + to, x->indices + from, (size_t)count * sizeof *out->indices);
+        memcpy(out->values + to, x->values + from, (size_t)count * sizeof *out->values);
+        out->indptr[i + 1] = to + count;
+    }
+done:
+    return st;
+}
+
+static iso_status read_from(iso_explore *x, const char *path, const char *layer, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    iso_dataset *d = NULL;
+    iso_bound bound = {0};
+    int64_t *rows = NULL;
+    TRY(iso_dataset_open(x->env, path, layer, &d, err));
+    ALLOC(rows, x->run.obs.n_rows, sizeof *rows);
+    TRY(find_rows(x, d, rows, err));
+    TRY(iso_bind(x->env, x->run.model, d, &bound, err));
+    TRY(take_rows(bound.x, rows, x->run.obs.n_rows, &x->counts, err));
+done:
+    iso_bound_clear(&bound);
+    iso_dataset_free(d);
+    iso_free(rows);
+    return st;
+}
+
+iso_status iso_explore_read_counts(iso_explore *x, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    const json_t *input = json_object_get(x->record, "input"), *options = json_object_get(x->record, "options");
+    const char *recorded = json_string_value(json_object_get(input, "path")), *layer = iso_opt_text(x->options, "layer");
+    char *given = NULL;
+    iso_error why;
+    if (!layer) layer = json_string_value(json_object_get(options, "layer"));
+    if (!x->run.model->v.c.likelihood->counts) return ISO_OK;
+    if (iso_opt_list_n(x->options, "inputs") > 1) {
+        FAIL_IF(!(given = iso_opt_list_item(x->options, "inputs", 1)), ISO_EMEMORY, "out of memory");
+        TRY(read_from(x, given, layer, err));
+    } else if (!recorded || access(recorded, R_OK) != 0) {
+        iso_warn(x->env, "the cells' counts are not at hand%s%s: the page colours by decoded genes alone; name their file to have both",
+                 recorded ? ": no file " : "", recorded ? recorded : "");
+    } else if (read_from(x, recorded, layer, &why) != ISO_OK) {
+        FAIL_IF(why.status == ISO_EINTERRUPT, ISO_EINTERRUPT, "interrupted");
+        iso_warn(x->env, "%s; the page colours by decoded genes alone", why.msg);
+    }
+done:
+    iso_free(given);
+    return st;
+}
+
+/* --------------------------------------------------------------------------------------- writing */
+
+static uint16_t cut(float count) { return count >= UINT16_MAX ? UINT16_MAX : (uint16_t)lrintf(fmaxf(count, 0)); }
+
+static iso_status add_indices(iso_explore *x, const iso_csr *t, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    uint16_t *two;
+    uint32_t *four;
+    if (t->n_cols <= UINT16_MAX) {
+        TRY(iso_explore_add(x, "counts_indices", ISO_UINT16, t->nnz, 0, &two, err));
+        for (int64_t e = 0; e < t->nnz; e++) two[e] = (uint16_t)t->indices[e];
+    } else {
+        TRY(iso_explore_add(x, "counts_indices", ISO_UINT32, t->nnz, 0, &four, err));
+        for (int64_t e = 0; e < t->nnz; e++) four[e] = (uint32_t)t->indices[e];
+    }
+done:
+    return st;
+}
+
+static iso_status add_values(iso_explore *x, const iso_csr *t, float top, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    uint8_t *one;
+    uint16_t *two;
+    if (top <= UINT8_MAX) {
+        TRY(iso_explore_add(x, "counts_values", ISO_UINT8, t->nnz, 0, &one, err));
+        for (int64_t e = 0; e < t->nnz; e++) one[e] = (uint8_t)cut(t->values[e]);
+    } else {
+        TRY(iso_explore_add(x, "counts_values", ISO_UINT16, t->nnz, 0, &two, err));
+        for (int64_t e = 0; e < t->nnz; e++) two[e] = cut(t->values[e]);
+    }
+done:
+    return st;
+}
+
+/* The whole matrix as three arrays: cells and counts in as few bytes as they need. */
+static iso_status write_matrix(iso_explore *x, json *j, iso_error *err)
+{
+    static const char *const members[][2] = {{"indptr", "counts_indptr"}, {"indices", "counts_indices"}, {"values", "counts_values"}};
+    iso_status st = ISO_OK;
+    const iso_csr *t = &x->by_gene;
+    uint32_t *indptr;
+    float top = 0;
+    FAIL_IF(t->nnz > UINT32_MAX, ISO_EDATA, "too many counts for one page; write a folder");
+    for (int64_t e = 0; e < t->nnz; e++) top = fmaxf(top, t->values[e]);
+    TRY(iso_explore_add(x, "counts_indptr", ISO_UINT32, t->n_rows + 1, 0, &indptr, err));
+    for (int64_t g = 0; g <= t->n_rows; g++) indptr[g] = (uint32_t)t->indptr[g];
+    TRY(add_indices(x, t, err));
+    TRY(add_values(x, t, top, err));
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) js_key(j, members[i][0]), js_string(j, members[i][1]);
+done:
+    return st;
+}
+
+uint8_t *iso_explore_gene_file(const iso_explore *x, int64_t gene, int64_t *bytes)
+{
+    int64_t from = x->by_gene.indptr[gene];
+    uint32_t n = (uint32_t)(x->by_gene.indptr[gene + 1] - from);
+    *bytes = 4 + (int64_t)n * 6;
+    uint8_t *out = iso_calloc(*bytes, 1);
+    if (!out) return NULL;
+    memcpy(out, &n, 4);
+    for (uint32_t i = 0; i < n; i++) {
+        uint16_t count = cut(x->by_gene.values[from + i]);
+        memcpy(out + 4 + (size_t)4 * i, &x->by_gene.indices[from + i], 4);
+        memcpy(out + 4 + (size_t)4 * n + (size_t)2 * i, &count, 2);
+    }
+    return out;
+}
+
+iso_status iso_explore_counts(iso_explore *x, json *j, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    const iso_csr *c = &x->counts;
+    float *totals;
+    js_key(j, "counts");
+    if (c->n_cols == 0) {
+        js_string(j, NULL);
+        return ISO_OK;
+    }
+    TRY(csr_transpose(c, &x->by_gene, err));
+    js_open(j, '{');
+    if (x->per_gene) js_key(j, "per_gene"), js_string(j, "counts/%d.bin");
+    else TRY(write_matrix(x, j, err));
+    js_close(j, '}');
+    TRY(iso_explore_add(x, "totals", ISO_FLOAT32, c->n_rows, 0, &totals, err));
+    for (int64_t i = 0; i < c->n_rows; i++)
+        for (int64_t e = c->indptr[i]; e < c->indptr[i + 1]; e++) totals[i] += c->values[e];
+    js_key(j, "totals");
+    js_string(j, "totals");
+done:
+    return st;
+}
