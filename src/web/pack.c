@@ -198,10 +198,19 @@ static void mixture(stream *s, iso_judge *j, int64_t G)
 static void rules(stream *s, iso_rules *r, int64_t G)
 {
     small(s, &r->n, 0, MOST_RULES);
-    r->rule = array(s, r->rule, r->n, sizeof *r->rule);
-    for (int i = 0; !s->st && i < r->n; i++)
-        for (int k = 0; k < 2; k++)
-            if (r->rule[i].gene[k] < 0 || r->rule[i].gene[k] >= G) damaged(s, "a rule is of no gene");
+    if (!s->st && s->reading && !(r->rule = iso_calloc(r->n, sizeof *r->rule))) s->st = iso_fail(s->err, ISO_EMEMORY, "out of memory");
+    for (int i = 0; !s->st && i < r->n; i++) {
+        iso_rule *rule = &r->rule[i];
+        for (int k = 0; k < 2; k++) {
+            small(s, &rule->gene[k], 0, (int)G - 1);
+            integer(s, &rule->with[k], 0, INT64_MAX);
+            number(s, &rule->level[k]);
+        }
+        flag(s, &rule->learned);
+        integer(s, &rule->together, 0, INT64_MAX);
+        number(s, &rule->expected);
+        number(s, &rule->p);
+    }
 }
 
 static void route(stream *s, iso_route_graph *g, int64_t d)
