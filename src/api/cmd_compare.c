@@ -2,12 +2,13 @@
 #include "cells_in.h"
 #include "commands.h"
 #include "contrast.h"
+#include "realism.h"
 #include "text_out.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { N_MODELS = 3, NEIGHBORS = 15, FEATURES = 50 };
+enum { N_MODELS = 3, NEIGHBORS = 15 };
 static const char *const model_names[N_MODELS] = {"vae", "ae", "pca"};
 
 typedef struct yardsticks {
@@ -139,42 +140,21 @@ done:
 
 /* --------------------------------------------------------------------------------------------- realism */
 
-/* Cells rows[0..n-1] of all scores [cells, k]. */
-static void pick(const float *scores, const int64_t *rows, int64_t n, int k, float *out)
-{
-    for (int64_t i = 0; i < n; i++) memcpy(out + i * k, scores + rows[i] * k, (size_t)k * sizeof *out);
-}
-
 /* AUC of a classifier on principal components of the real cells: generated against held-out, and training against
  * held-out. */
 static iso_status measure_realism(comparison *c, iso_error *err)
 {
     iso_status st = ISO_OK;
     const iso_contrast_stage *s = &c->stage;
-    const iso_csr *x = &s->data->x;
     uint64_t seed = (uint64_t)iso_opt_int(s->options, "seed");
     int64_t n = s->n_held_out, n_train = s->n_train < n ? s->n_train : n;
-    int k = x->n_cols < FEATURES ? (int)x->n_cols : FEATURES;
-    iso_pca_model p = {0};
-    float *all = NULL, *real_cells = NULL, *others = NULL;
-    if (k > x->n_rows - 1) k = (int)x->n_rows - 1;
-    TRY(iso_pca_fit(c->env, x, s->counts, k, seed, &p, err));
-    ALLOC(all, x->n_rows * k, sizeof *all);
-    ALLOC(real_cells, n * k, sizeof *real_cells);
-    ALLOC(others, n * k, sizeof *others);
-    TRY(iso_pca_transform(c->env, &p, x, all, err));
-    pick(all, s->held_out, n, k, real_cells);
-    pick(all, s->train, n_train, k, others);
-    TRY(iso_two_sample_auc(c->env, real_cells, n, others, n_train, k, seed, &c->realism_floor, err));
-    for (int i = 0; i < N_MODELS; i++) {
-        TRY(iso_pca_transform(c->env, &p, &c->model[i].generated, others, err));
-        TRY(iso_two_sample_auc(c->env, real_cells, n, others, n, k, seed, &c->result[i].auc, err));
-    }
+    iso_real real_cells = {0};
+    TRY(iso_real_new(c->env, &s->data->x, s->counts, s->held_out, n, seed, &real_cells, err));
+    TRY(iso_real_auc(c->env, &real_cells, &s->data->x, s->train, n_train, seed, &c->realism_floor, err));
+    for (int i = 0; i < N_MODELS; i++)
+        TRY(iso_real_auc(c->env, &real_cells, &c->model[i].generated, NULL, n, seed, &c->result[i].auc, err));
 done:
-    iso_pca_clear(&p);
-    iso_free(all);
-    iso_free(real_cells);
-    iso_free(others);
+    iso_real_clear(&real_cells);
     return st;
 }
 

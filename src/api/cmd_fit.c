@@ -4,7 +4,6 @@
 #include "commands.h"
 #include "io/tensors.h"
 #include "rules_file.h"
-#include "run_place.h"
 #include "run.h"
 
 #include <math.h>
@@ -80,8 +79,8 @@ static iso_status explain_as_mixtures(iso_env *env, iso_run *r, iso_error *err)
     memcpy(r->mixture_codes, groups, (size_t)n * sizeof *groups);
     for (int64_t i = 0; i < n; i++) train[i] = -1;
     for (int64_t i = 0; i < p->n_train; i++) train[p->train[i]] = groups[p->train[i]];
-    TRY(iso_mixture_learn(env, &r->data->x, train, r->n_mixture, (uint64_t)iso_opt_int(r->options, "seed"), &r->mixture, err));
-    TRY(iso_mixture_explain(env, &r->mixture, &r->data->x, mixed, err));
+    TRY(iso_mixture_learn(env, &r->data->x, train, r->n_mixture, (uint64_t)iso_opt_int(r->options, "seed"), &r->judge.mixture, err));
+    TRY(iso_mixture_explain(env, &r->judge.mixture, &r->data->x, mixed, err));
     for (int64_t i = 0; i < n; i++)
         r->mixture_second[i] = mixed[i].share[1], r->mixture_fit[i] = mixed[i].fit, r->mixture_depth[i] = mixed[i].depth;
 done:
@@ -99,8 +98,45 @@ static iso_status learn_rules(iso_env *env, iso_run *r, iso_error *err)
     int32_t genes[RULE_GENES];
     int found;
     TRY(iso_top_genes(&r->data->x, r->atlas.clusters, r->atlas.n_clusters, RULE_GENES, genes, &found, err));
-    TRY(iso_rules_learn(env, &r->data->x, genes, found, MOST_RULES, &r->rules, err));
+    TRY(iso_rules_learn(env, &r->data->x, genes, found, MOST_RULES, &r->judge.rules, err));
 done:
+    return st;
+}
+
+/* The run's cells as the commands will see them. */
+static iso_status view_cells(const iso_run *r, iso_run_cells *view, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    const iso_split *p = &r->fitted.split;
+    *view = (iso_run_cells){.model = r->fitted.model, .obs = r->data->obs, .mu = r->mu,
+                            .variance = r->fitted.model->v.c.autoencoder ? NULL : r->variance};
+    ALLOC(view->is_train, r->data->x.n_rows, sizeof *view->is_train);
+    for (int64_t i = 0; i < p->n_train; i++) view->is_train[p->train[i]] = true;
+done:
+    return st;
+}
+
+/* Densities, continents, voids; and whether generated cells are like real ones. */
+static iso_status survey(iso_env *env, iso_run *r, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    uint64_t seed = (uint64_t)iso_opt_int(r->options, "seed");
+    iso_run_cells view = {0};
+    iso_mixture mixture = {0};
+    iso_rules rules = {0};
+    if (r->fitted.model->v.c.likelihood->counts) {
+        TRY(explain_as_mixtures(env, r, err));
+        TRY(learn_rules(env, r, err));
+    }
+    mixture = r->judge.mixture, rules = r->judge.rules;
+    r->judge = (iso_judge){0};
+    TRY(view_cells(r, &view, err));
+    TRY(iso_run_judge_of(env, &view, &mixture, &rules, &r->judge, err));
+    TRY(iso_landscape_make(env, &view, &r->judge, &r->atlas.distances, seed, &r->landscape, err));
+    if (r->fitted.model->v.c.likelihood->counts && !r->fitted.model->v.c.autoencoder)
+        TRY(iso_realism_of_run(env, &view, &r->data->x, seed, &r->realism, err));
+done:
+    iso_free(view.is_train);
     return st;
 }
 
@@ -118,10 +154,8 @@ static iso_status make_map(iso_env *env, iso_run *r, iso_error *err)
     if (!iso_opt_flag(r->options, "map")) goto done;
     iso_progress(env, 0.2, "neighbours, clusters, layout");
     TRY(iso_atlas_make(env, r->mu, n, L, r->options, true, &r->atlas, err));
-    if (r->fitted.model->v.c.likelihood->counts) {
-        TRY(explain_as_mixtures(env, r, err));
-        TRY(learn_rules(env, r, err));
-    }
+    iso_progress(env, 0.5, "densities and voids");
+    TRY(survey(env, r, err));
     iso_progress(env, 0.7, "agreement with labels");
     if (r->labels) TRY(iso_score_labels(env, &r->atlas, r->labels, r->options, &r->scores, err));
     if (r->labels) TRY(score_pca(env, r, err));
@@ -138,8 +172,8 @@ static iso_status write_files(iso_env *env, iso_run *r, iso_error *err)
     char *path = iso_run_path(r, "model.safetensors"), *rules = iso_run_path(r, "rules.tsv"), *groups = iso_run_path(r, "groups.safetensors");
     FAIL_IF(!path || !rules || !groups, ISO_EMEMORY, "out of memory");
     TRY(iso_model_save(env, r->fitted.model, path, err));
-    if (r->mixture.K) TRY(iso_rules_write(rules, r->fitted.model, &r->rules, err));
-    if (r->mixture.K) TRY(iso_mixture_write(groups, &r->mixture, err));
+    if (r->judge.mixture.K) TRY(iso_rules_write(rules, r->fitted.model, &r->judge.rules, err));
+    if (r->judge.mixture.K) TRY(iso_mixture_write(groups, &r->judge.mixture, err));
     TRY(iso_run_write_h5ad(env, r, err));
     if (r->atlas.xy) TRY(iso_run_write_report(env, r, err));
     TRY(iso_run_write_json(env, r, err));
@@ -181,8 +215,8 @@ static void run_clear(iso_run *r)
     iso_free(r->mixture_second);
     iso_free(r->mixture_fit);
     iso_free(r->mixture_depth);
-    iso_mixture_clear(&r->mixture);
-    iso_rules_clear(&r->rules);
+    iso_judge_clear(&r->judge);
+    iso_landscape_clear(&r->landscape);
     iso_free(r->labels);
     iso_free_texts(r->label_names, r->n_labels);
 }

@@ -1,13 +1,12 @@
 /* cmd_voids.c: `voids RUN`: notable places of a latent space, which of them lie where no cells are, and what they are: the
  * prior's samples, the origin, each group's prototype and mean, and what lies halfway between two groups. */
 #include "commands.h"
-#include "generate.h"
-#include "run_place.h"
+#include "landscape.h"
 #include "text_out.h"
 
 #include <string.h>
 
-enum { PRIOR_SAMPLES = 4000, MOST_GROUPS = 60, N_CLASSES = ISO_PLACE_UNSEEN + 1 };
+enum { MOST_GROUPS = 60 };
 
 typedef struct places {
     int64_t n, L;
@@ -57,27 +56,6 @@ static void places_clear(places *p)
     iso_free(p->other);
 }
 
-/* Share of samples of the prior in each class, and of those whose p-value is at most 1 %. */
-static iso_status look_at_prior(iso_env *env, const iso_run_cells *r, const iso_judge *j, uint64_t seed, double *share, double *deep, iso_error *err)
-{
-    iso_status st = ISO_OK;
-    float *z = NULL;
-    iso_place *drawn = NULL;
-    int L = r->model->v.c.n_latent;
-    ALLOC(z, (int64_t)PRIOR_SAMPLES * L, sizeof *z);
-    ALLOC(drawn, PRIOR_SAMPLES, sizeof *drawn);
-    iso_draw_prior(PRIOR_SAMPLES, L, seed, z);
-    TRY(iso_run_judge_places(env, r, j, z, PRIOR_SAMPLES, drawn, err));
-    memset(share, 0, N_CLASSES * sizeof *share);
-    *deep = 0;
-    for (int i = 0; i < PRIOR_SAMPLES; i++)
-        share[drawn[i].is] += 1.0 / PRIOR_SAMPLES, *deep += (drawn[i].p_value <= 0.01) / (double)PRIOR_SAMPLES;
-done:
-    iso_free(z);
-    iso_free(drawn);
-    return st;
-}
-
 /* "0.55 A + 0.40 B, fit 0.97; Gata1 with Mpo", as far as there is such evidence. */
 static void print_evidence(FILE *f, const iso_run_cells *r, const iso_judge *j, const iso_place *p)
 {
@@ -118,13 +96,13 @@ iso_status iso_cmd_voids(iso_env *env, const iso_options *o, const char *command
     iso_text_out t = {0};
     places p = {0};
     iso_place *judged = NULL;
-    double share[N_CLASSES], deep = 0;
+    double share[ISO_PLACE_CLASSES], deep;
     (void)command_line;
     TRY(iso_text_open(o, &t, err));
     TRY(iso_run_open(env, o, &r, err));
     TRY(iso_run_groups(&r, iso_opt_text(o, "key"), &g, err));
     TRY(iso_run_judge(env, &r, o, &j, err));
-    TRY(look_at_prior(env, &r, &j, (uint64_t)iso_opt_int(o, "seed"), share, &deep, err));
+    TRY(iso_look_at_prior(env, &r, &j, (uint64_t)iso_opt_int(o, "seed"), share, &deep, err));
     TRY(list_places(env, &r, &g, &p, err));
     ALLOC(judged, p.n, sizeof *judged);
     TRY(iso_run_judge_places(env, &r, &j, p.z, p.n, judged, err));

@@ -2,13 +2,12 @@
  * classes refer to. */
 #include "explore.h"
 
-#include "generate.h"
+#include "landscape.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PRIOR_SAMPLES = 4000 };
 static const double ACTIVE = 0.01;        /* least variance of mu over cells (Burda et al. 2016) */
 
 static int ascending(const void *a, const void *b)
@@ -50,41 +49,22 @@ done:
     return st;
 }
 
-/* Share of samples of the prior that lie in voids. */
-static iso_status prior_in_voids(const iso_explore *x, double *share, iso_error *err)
-{
-    iso_status st = ISO_OK;
-    int L = x->run.model->v.c.n_latent;
-    float *z = NULL;
-    double *p = NULL;
-    ALLOC(z, PRIOR_SAMPLES * L, sizeof *z);
-    ALLOC(p, PRIOR_SAMPLES, sizeof *p);
-    iso_draw_prior(PRIOR_SAMPLES, L, (uint64_t)iso_opt_int(x->options, "seed"), z);
-    TRY(iso_route_p(x->env, &x->judge.support, z, PRIOR_SAMPLES, p, err));
-    *share = 0;
-    for (int i = 0; i < PRIOR_SAMPLES; i++) *share += (p[i] <= ISO_VOID_P) / (double)PRIOR_SAMPLES;
-done:
-    iso_free(z);
-    iso_free(p);
-    return st;
-}
-
 static iso_status write_statistics(const iso_explore *x, json *j, iso_error *err)
 {
     iso_status st = ISO_OK;
     const iso_summary *s = &x->run.model->summary;
-    double share = 0;
+    double share[ISO_PLACE_CLASSES], deep;
     float *origin = NULL;
     iso_place place;
     int64_t n_train = 0;
     ALLOC(origin, x->run.model->v.c.n_latent, sizeof *origin);
-    TRY(prior_in_voids(x, &share, err));
+    TRY(iso_look_at_prior(x->env, &x->run, &x->judge, (uint64_t)iso_opt_int(x->options, "seed"), share, &deep, err));
     TRY(iso_run_judge_places(x->env, &x->run, &x->judge, origin, 1, &place, err));
     for (int64_t i = 0; i < x->run.obs.n_rows; i++) n_train += x->run.is_train[i];
     js_key(j, "statistics");
     js_open(j, '{');
     js_key(j, "prior_in_voids");
-    js_number(j, share);
+    js_number(j, 1 - share[ISO_PLACE_OBSERVED]);
     js_key(j, "origin");
     js_open(j, '{');
     js_key(j, "class");

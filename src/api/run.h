@@ -4,9 +4,9 @@
 #define ISO_API_RUN_H
 
 #include "atlas.h"
-#include "map/mixture.h"
-#include "map/rules.h"
+#include "landscape.h"
 #include "model.h"
+#include "realism.h"
 
 typedef struct iso_run {
     const iso_dataset *data;
@@ -22,8 +22,9 @@ typedef struct iso_run {
     /* Each cell as a mixture of groups, labels or else clusters (see mixture.h); NULL without a map or counts. */
     int32_t *mixture_codes, n_mixture;
     double *mixture_second, *mixture_fit, *mixture_depth;
-    iso_mixture mixture;
-    iso_rules rules;                      /* learned from these cells */
+    iso_judge judge;                      /* what places are judged by: the groups' mixture and the rules are learned from these cells */
+    iso_landscape landscape;              /* n_continents 0: no map */
+    iso_realism realism;                  /* n 0: not measured */
     double read_s, map_s, total_s;
 } iso_run;
 

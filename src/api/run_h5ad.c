@@ -31,9 +31,10 @@ iso_status iso_run_write_h5ad(iso_env *env, const iso_run *r, iso_error *err)
     const iso_split *p = &r->fitted.split;
     const iso_summary *s = &m->summary;
     int64_t n = r->data->obs.n_rows, L = m->v.c.n_latent;
-    char **clusters = NULL, *path = NULL;
+    char **clusters = NULL, **continents = NULL, *path = NULL;
     int32_t *split = NULL;
     TRY(number_names(r->atlas.n_clusters, &clusters, err));
+    TRY(number_names(r->landscape.n_continents, &continents, err));
     ALLOC(split, n, sizeof *split);
     mark(split, p->validation, p->n_validation, VALIDATION);
     mark(split, p->test, p->n_test, TEST);
@@ -48,6 +49,13 @@ iso_status iso_run_write_h5ad(iso_env *env, const iso_run *r, iso_error *err)
                                  .codes = split,
                                  .categories = (char **)split_names,
                                  .n_categories = 3},
+                                {.name = (char *)"continent",
+                                 .kind = ISO_COL_CATEGORY,
+                                 .codes = r->landscape.continent,
+                                 .categories = continents,
+                                 .n_categories = r->landscape.n_continents},
+                                {.name = (char *)"log_density", .kind = ISO_COL_REAL, .reals = r->landscape.log_density},
+                                {.name = (char *)"p_value", .kind = ISO_COL_REAL, .reals = r->landscape.p_value},
                                 {.name = (char *)"mixture_group",
                                  .kind = ISO_COL_CATEGORY,
                                  .codes = r->mixture_codes,
@@ -88,7 +96,7 @@ iso_status iso_run_write_h5ad(iso_env *env, const iso_run *r, iso_error *err)
     bool ae = m->v.c.autoencoder, map = r->atlas.xy != NULL;
     iso_h5ad_out out = {.obs = &r->data->obs,
                         .extra_obs = extra + !map,
-                        .n_extra_obs = 2 - !map + (r->mixture_fit ? 4 : 0),
+                        .n_extra_obs = (map ? 5 : 1) + (r->mixture_fit ? 4 : 0),
                         .obsm = obsm + !map,
                         .n_obsm = 3 - !map - ae,
                         .obsp = obsp,
@@ -98,6 +106,7 @@ iso_status iso_run_write_h5ad(iso_env *env, const iso_run *r, iso_error *err)
     TRY(iso_h5ad_write(env, path, &out, err));
 done:
     iso_free_texts(clusters, r->atlas.n_clusters);
+    iso_free_texts(continents, r->landscape.n_continents);
     iso_free(split);
     iso_free(path);
     return st;

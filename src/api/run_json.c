@@ -128,6 +128,47 @@ static json_t *labels(const iso_run *r)
     return j;
 }
 
+static json_t *place(const iso_place *p)
+{
+    json_t *j = NUMBERS({"log_density", p->log_density}, {"p_value", p->p_value});
+    json_object_set_new(j, "class", text(iso_place_names[p->is]));
+    return j;
+}
+
+/* A summit whose hill is the highest of its piece has no persistence. */
+static json_t *landscape(const iso_run *r)
+{
+    const iso_landscape *l = &r->landscape;
+    if (l->n_continents == 0) return json_null();
+    json_t *j = NUMBERS({"prior_in_voids", 1 - l->prior[ISO_PLACE_OBSERVED]}, {"prior_chimera", l->prior[ISO_PLACE_CHIMERA]},
+                        {"prior_against_a_rule", l->prior[ISO_PLACE_RULE]}, {"prior_never_observed", l->prior[ISO_PLACE_UNSEEN]},
+                        {"references", (double)l->n_references}, {"persistence_by_chance", l->chance});
+    json_t *peaks = json_array();
+    for (int32_t k = 0; k < l->n_continents; k++) {
+        json_t *peak = NUMBERS({"log_density", l->peaks[k].log_density}, {"persistence", l->peaks[k].persistence});
+        json_object_set_new(peak, "cell", text(r->data->obs.index[l->peaks[k].cell]));
+        json_array_append_new(peaks, peak);
+    }
+    json_object_set_new(j, "origin", place(&l->origin));
+    json_object_set_new(j, "continents", peaks);
+    return j;
+}
+
+static json_t *against(iso_against a) { return NUMBERS({"generated", a.generated}, {"floor", a.floor}); }
+
+static json_t *realism(const iso_run *r)
+{
+    const iso_realism *m = &r->realism;
+    if (m->n == 0) return json_null();
+    json_t *j = NUMBERS({"cells", (double)m->n});
+    json_object_set_new(j, "auc", against(m->auc));
+    json_object_set_new(j, "gene_mean", against(m->mean));
+    json_object_set_new(j, "gene_deviation", against(m->deviation));
+    json_object_set_new(j, "gene_zeros", against(m->zeros));
+    json_object_set_new(j, "coexpression", against(m->coexpression));
+    return j;
+}
+
 iso_status iso_run_write_json(iso_env *env, const iso_run *r, iso_error *err)
 {
     iso_status st = ISO_OK;
@@ -144,6 +185,8 @@ iso_status iso_run_write_json(iso_env *env, const iso_run *r, iso_error *err)
     json_object_set_new(j, "diagnosis", diagnosis(r));
     json_object_set_new(j, "clusters", r->atlas.xy ? json_integer(r->atlas.n_clusters) : json_null());
     json_object_set_new(j, "labels", labels(r));
+    json_object_set_new(j, "landscape", landscape(r));
+    json_object_set_new(j, "realism", realism(r));
     json_object_set_new(
         j, "seconds",
         NUMBERS({"read", r->read_s}, {"train", r->fitted.history.seconds}, {"map", r->map_s}, {"total", r->total_s}));

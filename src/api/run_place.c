@@ -75,6 +75,19 @@ done:
     return st;
 }
 
+iso_status iso_run_cells_p(iso_env *env, const iso_run_cells *r, const iso_support *s, double *log_density, double *p_value, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    int32_t *batch = NULL;
+    ALLOC(batch, r->obs.n_rows, sizeof *batch);
+    TRY(batch_codes(r, batch, err));
+    TRY(iso_density_log(env, &s->density, r->mu, r->obs.n_rows, s->component, log_density, err));
+    for (int64_t i = 0; i < r->obs.n_rows; i++) p_value[i] = iso_support_p(s, batch[i], log_density[i]);
+done:
+    iso_free(batch);
+    return st;
+}
+
 /* What at most MOST_STATES of the references decode to. */
 static iso_status reference_states(iso_env *env, const iso_run_cells *r, const iso_support *s, float **states, int64_t *n, iso_error *err)
 {
@@ -104,21 +117,36 @@ done:
     return st;
 }
 
-iso_status iso_run_judge(iso_env *env, const iso_run_cells *r, const iso_options *o, iso_judge *j, iso_error *err)
+iso_status iso_run_judge_of(iso_env *env, const iso_run_cells *r, iso_mixture *m, iso_rules *rules, iso_judge *j, iso_error *err)
 {
     iso_status st = ISO_OK;
     int64_t n_states;
     float *states = NULL;
-    *j = (iso_judge){0};
+    *j = (iso_judge){.mixture = *m, .rules = *rules};
+    *m = (iso_mixture){0};
+    *rules = (iso_rules){0};
     TRY(iso_run_support(env, r, &j->support, err));
-    TRY(iso_run_mixture(r, &j->mixture, err));
     if (j->mixture.K == 0) goto done;
     TRY(reference_states(env, r, &j->support, &states, &n_states, err));
-    TRY(read_rules(r, o, &j->rules, err));
     TRY(iso_judge_calibrate(env, j, states, n_states, err));
 done:
     iso_free(states);
     if (st) iso_judge_clear(j);
+    return st;
+}
+
+iso_status iso_run_judge(iso_env *env, const iso_run_cells *r, const iso_options *o, iso_judge *j, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    iso_mixture m = {0};
+    iso_rules rules = {0};
+    *j = (iso_judge){0};
+    TRY(iso_run_mixture(r, &m, err));
+    if (m.K) TRY(read_rules(r, o, &rules, err));
+    TRY(iso_run_judge_of(env, r, &m, &rules, j, err));
+done:
+    iso_mixture_clear(&m);
+    iso_rules_clear(&rules);
     return st;
 }
 

@@ -11,9 +11,13 @@
 iso_status iso_run_mixture(const iso_run_cells *r, iso_mixture *m, iso_error *err);
 iso_status iso_mixture_write(const char *path, const iso_mixture *m, iso_error *err);
 iso_status iso_run_support(iso_env *env, const iso_run_cells *r, iso_support *s, iso_error *err);
+/* Log density and p-value [cells] of the run's own cells, each held against its batch; a cell does not vouch for itself. */
+iso_status iso_run_cells_p(iso_env *env, const iso_run_cells *r, const iso_support *s, double *log_density, double *p_value, iso_error *err);
 /* Support, and for counts the mixture of the run's groups and the rules of its rules.tsv and of
  * --rules, calibrated on at most 1,000 held-out cells. */
 iso_status iso_run_judge(iso_env *env, const iso_run_cells *r, const iso_options *o, iso_judge *j, iso_error *err);
+/* The same of a mixture and rules that are there already; they become the judge's. */
+iso_status iso_run_judge_of(iso_env *env, const iso_run_cells *r, iso_mixture *m, iso_rules *rules, iso_judge *j, iso_error *err);
 char *const *iso_run_mixture_names(const iso_run_cells *r);       /* [mixture.K], lent */
 /* Judges places z [n, n_latent]; decodes them first, a thousand at a time. */
 iso_status iso_run_judge_places(iso_env *env, const iso_run_cells *r, const iso_judge *j, const float *z, int64_t n, iso_place *out,

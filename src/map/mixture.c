@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum { SWEEPS = 500, ROWS = 4096 };
-static const double PER = 1e4, CLOSE = 1e-9;
+static const double PER = 1e4, CLOSE = 1e-6;
 
 iso_status iso_mixture_set(const float *profile, const float *against, int64_t K, int64_t G, iso_mixture *out, iso_error *err)
 {
@@ -52,18 +52,18 @@ static state state_of(const int32_t *gene, const float *value, int64_t n)
     return s;
 }
 
-/* share >= 0 that minimises share' gram share / 2 - right' share. */
-static void solve(const iso_mixture *m, const double *right, double *share)
+/* share >= 0 that minimises share' gram share / 2 - right' share; right becomes the slope, right - gram share. Most shares stay 0 and
+ * cost nothing. */
+static void solve(const iso_mixture *m, double *right, double *share)
 {
     for (int sweep = 0; sweep < SWEEPS; sweep++) {
         double moved = 0, size = 0;
         for (int64_t k = 0; k < m->K; k++) {
-            double own = m->gram[k * m->K + k], slope = right[k];
-            if (own <= 0) continue;
-            for (int64_t j = 0; j < m->K; j++) slope -= m->gram[k * m->K + j] * share[j];
-            double next = fmax(0, share[k] + slope / own);
-            moved += fabs(next - share[k]), size += next;
-            share[k] = next;
+            double own = m->gram[k * m->K + k], step = own > 0 ? fmax(-share[k], right[k] / own) : 0;
+            size += share[k];
+            if (step == 0) continue;
+            share[k] += step, moved += fabs(step);
+            for (int64_t j = 0; j < m->K; j++) right[j] -= m->gram[k * m->K + j] * step;
         }
         if (moved <= CLOSE * size) return;
     }

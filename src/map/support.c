@@ -43,18 +43,24 @@ done:
 
 /* The training cells that make the density. */
 static iso_status make_density(iso_env *env, const iso_support_cells *c, const int64_t *train, int64_t n_train, const float *z, int64_t n_z,
-                               iso_density *q, iso_error *err)
+                               iso_support *s, iso_error *err)
 {
     iso_status st = ISO_OK;
     int64_t n = n_train < MOST_COMPONENTS ? n_train : MOST_COMPONENTS, *some = NULL;
     float *mu = NULL, *variance = NULL;
     double h;
     ALLOC(some, n, sizeof *some);
-    for (int64_t i = 0; i < n; i++) some[i] = train[i * n_train / n];
+    ALLOC(s->component, c->n, sizeof *s->component);
+    s->n_cells = c->n;
+    for (int64_t i = 0; i < c->n; i++) s->component[i] = -1;
+    for (int64_t i = 0; i < n; i++) {
+        some[i] = train[i * n_train / n];
+        s->component[some[i]] = i;
+    }
     TRY(rows_of(c->mu, some, n, c->d, &mu, err));
     TRY(rows_of(c->variance, some, n, c->d, &variance, err));
     TRY(iso_density_bandwidth(env, mu, variance, n, c->d, z, n_z, &h, err));
-    TRY(iso_density_new(mu, variance, n, c->d, h, q, err));
+    TRY(iso_density_new(mu, variance, n, c->d, h, &s->density, err));
 done:
     iso_free(some);
     iso_free(mu);
@@ -87,7 +93,7 @@ iso_status iso_support_new(iso_env *env, const iso_support_cells *c, iso_support
         s->reference[i] = s->held_out ? from[own[i]] : from[own[i] * n_train / of];
     }
     TRY(rows_of(c->mu, s->reference, s->n_references, c->d, &z, err));
-    TRY(make_density(env, c, train, n_train, z, s->held_out ? s->n_references : 0, &s->density, err));
+    TRY(make_density(env, c, train, n_train, z, s->held_out ? s->n_references : 0, s, err));
     TRY(iso_density_log(env, &s->density, z, s->n_references, s->held_out ? NULL : own, log_q, err));
     TRY(deal(s, log_q, c->batch, err));
 done:
@@ -106,6 +112,7 @@ void iso_support_clear(iso_support *s)
     iso_free(s->log_q);
     iso_free(s->n);
     iso_free(s->reference);
+    iso_free(s->component);
     iso_density_clear(&s->density);
     *s = (iso_support){0};
 }

@@ -17,6 +17,8 @@ typedef struct iso_support_cells {
 
 typedef struct iso_support {
     iso_density density;                  /* of at most 20,000 training cells, evenly spaced */
+    int64_t n_cells;
+    int64_t *component;                   /* [n_cells] each cell's component of the density, or -1 */
     bool held_out;                        /* the references are held-out cells; else training cells, each left out */
     int64_t n_references, *reference;     /* [n_references] which cells */
     int32_t n_batches;
