@@ -20,7 +20,7 @@ if(NOT ISO_CORE_ONLY)
     target_compile_definitions(iso_third_party INTERFACE ISO_HAVE_LZF=1)
     target_link_libraries(iso_third_party INTERFACE ${LZF_LIBRARY})
   endif()
-  find_path(HNSWLIB_INCLUDE hnswlib/hnswlib.h)                  # map/: neighbours beyond ~50,000 cells
+  find_path(HNSWLIB_INCLUDE hnswlib/hnswlib.h)                  # map/: neighbours beyond 200,000 cells
   if(HNSWLIB_INCLUDE)
     target_compile_definitions(iso_third_party INTERFACE ISO_HAVE_HNSWLIB=1)
   endif()

@@ -41,6 +41,8 @@ enum { ISO_LIK_SCRATCH = 8 };
 
 typedef void iso_lik_rows_fn(const iso_lik_args *a, int64_t row0, int64_t row1);
 
+enum { ISO_TILE = 128 };         /* points whose distances are taken at once */
+
 typedef struct iso_kernels {
     const char *name;             /* "baseline", "avx2", "avx512" */
     bool (*supported)(void);
@@ -60,6 +62,9 @@ typedef struct iso_kernels {
     /* Plain C product, the reference of kernel/gemm.c: C = alpha op(A) op(B) + beta C, row-major. */
     void (*gemm)(bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda,
                  const real *B, int64_t ldb, real beta, real *C, int64_t ldc);
+    /* Squared distances d2 [ISO_TILE] of q [d] to the points of a tile [d, ISO_TILE]; returns the least of them. Needs
+     * finite values whose squares are. */
+    float (*tile_distances)(const float *q, const float *tile, int64_t d, float *d2);
     /* Element-wise, for tests of the polynomials: y = exp(x), y = log(x). */
     void (*vexp)(const real *x, real *y, int64_t n);
     void (*vlog)(const real *x, real *y, int64_t n);

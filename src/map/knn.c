@@ -1,19 +1,18 @@
 /* knn.c: k nearest neighbours by Euclidean distance; see map.h.
  *
  * Exact: x is laid out in tiles of TILE rows, columns outermost, so that the distances of one row to a whole tile are one
- * loop without gathers; each row keeps a heap of the k nearest so far. (a - b)^2 is summed as it stands: the quicker
- * |a|^2 + |b|^2 - 2ab loses the small distances, which are the ones that matter here, and makes copies of a cell differ.
- * Cost: n m d, and no memory but a copy of x.
+ * loop without gathers; each row keeps a heap of the k nearest so far. Cost: n m d, and no memory but a copy of x.
  *
  * Either way the distances of the neighbours found are taken again in double and put in order by (distance, index). */
 #include "knn.h"
 
 #include "hnsw.h"
+#include "kernel/kernel.h"
 
 #include <math.h>
 #include <stdatomic.h>
 
-enum { TILE = 128, BLOCK = 32, STEP = 4096 };    /* rows: of a tile; of q a block; of q between looks at the clock */
+enum { TILE = ISO_TILE, BLOCK = 32, STEP = 4096 };    /* rows: of a tile; of q a block; of q between looks at the clock */
 static const float LARGEST = 1e17f;              /* squares of differences stay finite in float32 */
 
 /* ---------------------------------------------------------------------------------- one row's neighbours */
@@ -74,6 +73,7 @@ static void finish_row(const knn_search *s, int64_t i)
 
 typedef struct exact_job {
     iso_env *env;
+    const iso_kernels *kernels;
     const knn_search *s;
     const float *tiles;              /* [ceil(n / TILE), d, TILE], the last filled up with zeros */
     int64_t first, last;             /* rows of q in this step */
@@ -95,16 +95,6 @@ done:
     return st;
 }
 
-/* d2 [TILE]: squared distances of q [d] to the rows of a tile [d, TILE] */
-static void tile_distances(const float *restrict q, const float *restrict tile, int64_t d, float *restrict d2)
-{
-    for (int t = 0; t < TILE; t++) d2[t] = 0;
-    for (int64_t c = 0; c < d; c++, tile += TILE) {
-        float at = q[c];
-        for (int t = 0; t < TILE; t++) d2[t] += (tile[t] - at) * (tile[t] - at);
-    }
-}
-
 /* Offers the rows of tile `t` to row i of q; *held are in its heap. Rows come by rising index, so of equally far ones
  * the first stay. */
 static void offer_tile(const exact_job *job, int64_t i, int64_t t, int *held)
@@ -113,7 +103,8 @@ static void offer_tile(const exact_job *job, int64_t i, int64_t t, int *held)
     int32_t *index = s->index + i * s->k;
     float *distance = s->distance + i * s->k;
     float d2[TILE];
-    tile_distances(s->q + i * s->d, job->tiles + t * s->d * TILE, s->d, d2);
+    float least = job->kernels->tile_distances(s->q + i * s->d, job->tiles + t * s->d * TILE, s->d, d2);
+    if (*held == s->k && least >= distance[0]) return;
     int rows = s->n - t * TILE < TILE ? (int)(s->n - t * TILE) : TILE;
     for (int r = 0; r < rows; r++) {
         int64_t j = t * TILE + r;
@@ -148,10 +139,11 @@ static iso_status search_exactly(iso_env *env, const knn_search *s, bool missing
 {
     iso_status st = ISO_OK;
     float *tiles = NULL;
+    const iso_kernels *kernels = iso_kernels_best();
     TRY(make_tiles(s, &tiles, err));
     for (int64_t first = 0; first < s->m; first += STEP) {
         int64_t last = first + STEP < s->m ? first + STEP : s->m;
-        exact_job job = {.env = env, .s = s, .tiles = tiles, .first = first, .last = last, .missing_only = missing_only};
+        exact_job job = {.env = env, .kernels = kernels, .s = s, .tiles = tiles, .first = first, .last = last, .missing_only = missing_only};
         iso_progress(env, (double)first / (double)s->m, "neighbours");
         iso_parallel(env, (last - first + BLOCK - 1) / BLOCK, exact_block, &job);
         FAIL_IF(iso_env_interrupted(env), ISO_EINTERRUPT, "interrupted while looking for neighbours");

@@ -4,7 +4,7 @@
 
 #include "map.h"
 
-enum { KNN_EXACT_MAX = 50000 };      /* rows; from there on the graph search is used, if it was built in */
+enum { KNN_EXACT_MAX = 200000 };      /* rows; from there on the graph search is used, if it was built in */
 
 /* The k nearest rows of x [n, d] (k <= n, without row i itself: k < n) of each row i in from..to-1 of q [*, d].
  * self: q is x, and a row is not its own neighbour. index, distance [*, k]. */

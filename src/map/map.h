@@ -6,7 +6,7 @@
 #include "base/base.h"
 #include "io/dataset.h"
 
-/* k nearest neighbours, self excluded, nearest first; ties by index. Exact to 50,000 rows, then hnswlib. At most n - 1
+/* k nearest neighbours, self excluded, nearest first; ties by index. Exact to 200,000 rows, then hnswlib. At most n - 1
  * neighbours: out->k says how many there are. ISO_EDATA for values that are not finite or above 1e17. */
 typedef struct iso_knn { int64_t n; int k; int32_t *index; float *distance; /* [n, k], Euclidean */ } iso_knn;
 iso_status iso_knn_build(iso_env *env, const float *x, int64_t n, int64_t d, int k, uint64_t seed, iso_knn *out,

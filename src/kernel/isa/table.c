@@ -24,6 +24,7 @@ const iso_kernels KERNEL(iso_kernels) = {
     .adam = KERNEL(adam),
     .sum_squares = KERNEL(sum_squares),
     .gemm = KERNEL(gemm),
+    .tile_distances = KERNEL(tile_distances),
     .vexp = KERNEL(vexp),
     .vlog = KERNEL(vlog),
     .poisson_rows = KERNEL(poisson_rows),
