@@ -42,6 +42,8 @@ enum { ISO_LIK_SCRATCH = 8 };
 typedef void iso_lik_rows_fn(const iso_lik_args *a, int64_t row0, int64_t row1);
 
 enum { ISO_TILE = 128 };         /* points whose distances are taken at once */
+enum { ISO_LANES = 16 };         /* points of a layout that move at once */
+typedef struct iso_layout_curve { real a, b; } iso_layout_curve;      /* likeness 1 / (1 + a distance^2b) */
 
 typedef struct iso_kernels {
     const char *name;             /* "baseline", "avx2", "avx512" */
@@ -65,6 +67,10 @@ typedef struct iso_kernels {
     /* Squared distances d2 [ISO_TILE] of q [d] to the points of a tile [d, ISO_TILE]; returns the least of them. Needs
      * finite values whose squares are. */
     float (*tile_distances)(const float *q, const float *tile, int64_t d, float *d2);
+    /* A step of ISO_LANES points x, y [ISO_LANES] of a layout: each is drawn to a point of its own, ox[l], oy[l], and then
+     * pushed away from n_repel others, ox, oy [1 + n_repel, ISO_LANES], all times its rate [ISO_LANES]. */
+    void (*layout_step)(const iso_layout_curve *c, const real *rate, int n_repel, const real *ox, const real *oy, real *x,
+                        real *y);
     /* Element-wise, for tests of the polynomials: y = exp(x), y = log(x). */
     void (*vexp)(const real *x, real *y, int64_t n);
     void (*vlog)(const real *x, real *y, int64_t n);

@@ -4,20 +4,27 @@
  * Edges attract as often as their weight says, random pairs repel; the likeness of two points at distance d is
  * 1 / (1 + a d^2b), a and b fitted to min_dist.
  *
- * The method moves one point after the other. Here each epoch moves all points at once, from where the others stood at
- * its start; a point's own moves still follow each other. So points can be shared out among threads, and the result is
- * the same for any number of them. An edge is stored at both its ends and is due at both in the same epoch: each end
- * is drawn twice, as head and as tail, and is pushed away from random points as head alone. */
+ * The method moves one point after the other. Here BATCHES groups of the points take turns, and the points of a batch
+ * move at once, from where all stood at its start; a point's own moves still follow each other. So points can be shared
+ * out among threads, and the result is the same for any number of them.
+ *
+ * Two rounds are an epoch of the method: an edge, which is stored at both its ends, is due at each end once a round. There
+ * a due edge moves both its ends, twice an epoch; here each end moves by itself, once a round. To make both moves at once
+ * costs half of what separates a good layout from a fair one, as does a single batch (docs/BENCHMARKS.md). */
 #include "base/rng.h"
 #include "eigen.h"
+#include "kernel/kernel.h"
 #include "map.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { NEGATIVES = 5, FEW = 10000, EPOCHS_FEW = 500, EPOCHS_MANY = 200, FIT_POINTS = 300, FIT_STEPS = 200, RANGE = 64 };
-enum { DRAWS_START = 1, DRAWS_EPOCH = 16 };  /* epoch numbers of the random streams */
-static const float CLIP = 4, START = 10;
+enum { FIT_POINTS = 300, FIT_STEPS = 200 };
+enum { NEGATIVES = 5, MOST_REPEL = 3 };
+enum { LANES = ISO_LANES, BATCHES = 16, FEW = 10000, ROUNDS_FEW = 1000, ROUNDS_MANY = 600 };
+enum { DRAWS_START = 1, DRAWS_ROUND = 16 };  /* epoch numbers of the random streams */
+static const float START = 10;
+static const real FAR = 1e6;                 /* where nothing repels from */
 static const double NOISE = 1e-4;            /* parts copies */
 
 /* ------------------------------------------------------------------------------------- a and b */
@@ -105,62 +112,107 @@ typedef struct point { float x, y; } point;
 
 typedef struct layout {
     const iso_csr *graph;
-    float a, b, rate;
-    double most;                  /* largest weight */
-    int epochs, epoch;
+    const iso_kernels *kernels;
+    iso_layout_curve curve;
+    const uint32_t *step;         /* [nnz] weight as a part of the largest, of 2^32 */
+    int32_t *due;                 /* [nnz] neighbours that draw a point in this round, from indptr on */
     uint64_t seed;
-    const point *from;            /* [n] at the start of the epoch */
-    point *to;                    /* [n] */
+    int rounds, round, batch;
+    point *from, *to;             /* [n] before and after a batch */
 } layout;
 
-static float clipped(float v) { return v > CLIP ? CLIP : v < -CLIP ? -CLIP : v; }
-
-/* Gradient of log likeness: p comes nearer to q. */
-static void attract(const layout *l, point *p, point q)
+/* An edge is due as often as its step, added up, comes around. Returns how many of point i's are due. */
+static int64_t list_due(const layout *l, int64_t i)
 {
-    float dx = p->x - q.x, dy = p->y - q.y, square = dx * dx + dy * dy;
-    if (square <= 0) return;
-    float power = powf(square, l->b), c = -2 * l->a * l->b * power / square / (1 + l->a * power);
-    p->x += clipped(c * dx) * l->rate;
-    p->y += clipped(c * dy) * l->rate;
+    int64_t first = l->graph->indptr[i], n = 0;
+    for (int64_t e = first; e < l->graph->indptr[i + 1]; e++) {
+        uint32_t at = (uint32_t)l->round * l->step[e];
+        l->due[first + n] = l->graph->indices[e];
+        n += at + l->step[e] < at;
+    }
+    return n;
 }
 
-/* Gradient of log(1 - likeness): p leaves q. */
-static void repel(const layout *l, point *p, point q)
+typedef struct group {
+    int64_t first;                /* its points are first..first + n - 1 */
+    int n;
+    int64_t n_due[LANES], most_due;
+    real x[LANES], y[LANES], rate[LANES];
+    real ox[(1 + MOST_REPEL) * LANES], oy[(1 + MOST_REPEL) * LANES];
+} group;
+
+/* What draws and what repels the points of a group in a step. The same random points repel all of them. */
+static int choose_others(const layout *l, group *g, int64_t step)
 {
-    float dx = p->x - q.x, dy = p->y - q.y, square = dx * dx + dy * dy;
-    float c = 2 * l->b / ((0.001f + square) * (1 + l->a * powf(square, l->b)));
-    p->x += clipped(c * dx) * l->rate;
-    p->y += clipped(c * dy) * l->rate;
+    const iso_rng_key key = {l->seed, ISO_STREAM_MAP, (uint32_t)(DRAWS_ROUND + l->round)};
+    const int n_repel = NEGATIVES / 2 + l->round % 2;
+    uint32_t words[4];
+    for (int i = 0; i < g->n; i++) {
+        bool due = step < g->n_due[i];
+        point q = due ? l->from[l->due[l->graph->indptr[g->first + i] + step]] : (point){0, 0};
+        g->ox[i] = q.x, g->oy[i] = q.y;
+        g->rate[i] = due ? 1 - (real)l->round / (real)l->rounds : 0;
+    }
+    iso_philox(key, (uint64_t)g->first, (uint32_t)step, words);
+    for (int k = 1; k <= n_repel; k++) {
+        int64_t j = (int64_t)(((uint64_t)words[k] * (uint64_t)l->graph->n_rows) >> 32), own = j - g->first;
+        for (int i = 0; i < LANES; i++) g->ox[k * LANES + i] = l->from[j].x, g->oy[k * LANES + i] = l->from[j].y;
+        if (own >= 0 && own < g->n) g->ox[k * LANES + own] = g->oy[k * LANES + own] = FAR;      /* not by itself */
+    }
+    return n_repel;
 }
 
-/* An edge of weight w is due floor(t w / most) times in the first t epochs. */
-static bool is_due(const layout *l, float weight)
-{
-    double often = (double)weight / l->most;
-    return (int64_t)((l->epoch + 1) * often) > (int64_t)(l->epoch * often);
-}
-
-static void move_range(void *arg, int64_t range)
+static void move_group(void *arg, int64_t block)
 {
     const layout *l = arg;
-    const iso_csr *g = l->graph;
-    int64_t n = g->n_rows, end = (range + 1) * RANGE < n ? (range + 1) * RANGE : n;
-    const iso_rng_key key = {l->seed, ISO_STREAM_MAP, (uint32_t)(DRAWS_EPOCH + l->epoch)};
-    for (int64_t i = range * RANGE; i < end; i++) {
-        iso_rng r = iso_rng_start(key, (uint64_t)i);
-        point p = l->from[i];
-        for (int64_t e = g->indptr[i]; e < g->indptr[i + 1]; e++) {
-            if (!is_due(l, g->values[e])) continue;
-            attract(l, &p, l->from[g->indices[e]]);
-            for (int k = 0; k < NEGATIVES; k++) {
-                int64_t j = (int64_t)(((uint64_t)iso_rng_u32(&r) * (uint64_t)n) >> 32);
-                if (j != i) repel(l, &p, l->from[j]);
-            }
-            attract(l, &p, l->from[g->indices[e]]);
-        }
-        l->to[i] = p;
+    int64_t left;
+    group g = {.first = (block * BATCHES + l->batch) * LANES};
+    left = l->graph->n_rows - g.first;
+    g.n = left < LANES ? (int)left : LANES;
+    for (int i = 0; i < g.n; i++) {
+        g.x[i] = l->from[g.first + i].x, g.y[i] = l->from[g.first + i].y;
+        g.n_due[i] = list_due(l, g.first + i);
+        if (g.n_due[i] > g.most_due) g.most_due = g.n_due[i];
     }
+    for (int64_t step = 0; step < g.most_due; step++) {
+        int n_repel = choose_others(l, &g, step);
+        l->kernels->layout_step(&l->curve, g.rate, n_repel, g.ox, g.oy, g.x, g.y);
+    }
+    for (int i = 0; i < g.n; i++) l->to[g.first + i] = (point){(float)g.x[i], (float)g.y[i]};
+}
+
+/* Points of the groups of a batch, from `to` to `from`. */
+static void take_over(const layout *l, int64_t groups)
+{
+    for (int64_t g = l->batch; g < groups; g += BATCHES) {
+        int64_t first = g * LANES, left = l->graph->n_rows - first;
+        memcpy(l->from + first, l->to + first, (size_t)(left < LANES ? left : LANES) * sizeof *l->to);
+    }
+}
+
+static iso_status play_rounds(iso_env *env, layout *l, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    int64_t groups = (l->graph->n_rows + LANES - 1) / LANES;
+    for (l->round = 0; l->round < l->rounds; l->round++) {
+        FAIL_IF(iso_env_interrupted(env), ISO_EINTERRUPT, "interrupted during the layout");
+        for (l->batch = 0; l->batch < BATCHES && l->batch < groups; l->batch++) {
+            iso_parallel(env, (groups - l->batch + BATCHES - 1) / BATCHES, move_group, l);
+            take_over(l, groups);
+        }
+    }
+done:
+    return st;
+}
+
+/* steps [nnz]: weights as parts of the largest; false where none is above 0. */
+static bool set_steps(const iso_csr *graph, uint32_t *steps)
+{
+    double most = 0;
+    for (int64_t e = 0; e < graph->nnz; e++) most = fmax(most, (double)graph->values[e]);
+    for (int64_t e = 0; most > 0 && e < graph->nnz; e++)
+        steps[e] = (uint32_t)((double)graph->values[e] / most * UINT32_MAX);
+    return most > 0;
 }
 
 iso_status iso_umap(iso_env *env, const iso_csr *connectivities, const float *x, int64_t d, double min_dist,
@@ -169,25 +221,24 @@ iso_status iso_umap(iso_env *env, const iso_csr *connectivities, const float *x,
     iso_status st = ISO_OK;
     int64_t n = connectivities->n_rows;
     double a, b;
-    point *from = NULL, *to = NULL;
+    uint32_t *steps = NULL;
+    layout l = {.graph = connectivities, .kernels = iso_kernels_best(), .seed = seed,
+                .rounds = n <= FEW ? ROUNDS_FEW : ROUNDS_MANY};
     fit_curve(min_dist, &a, &b);
-    layout l = {.graph = connectivities, .a = (float)a, .b = (float)b, .seed = seed,
-                .epochs = n <= FEW ? EPOCHS_FEW : EPOCHS_MANY};
+    l.curve = (iso_layout_curve){(real)a, (real)b};
     TRY(start(x, n, d, seed, xy, err));
-    ALLOC(from, n, sizeof *from);
-    ALLOC(to, n, sizeof *to);
-    memcpy(to, xy, (size_t)n * sizeof *to);
-    for (int64_t e = 0; e < connectivities->nnz; e++) l.most = fmax(l.most, (double)connectivities->values[e]);
-    for (l.epoch = 0; l.most > 0 && l.epoch < l.epochs; l.epoch++) {
-        FAIL_IF(iso_env_interrupted(env), ISO_EINTERRUPT, "interrupted during the layout");
-        point *swap = from;
-        from = to, to = swap;
-        l.from = from, l.to = to, l.rate = 1 - (float)l.epoch / (float)l.epochs;
-        iso_parallel(env, (n + RANGE - 1) / RANGE, move_range, &l);
-    }
-    memcpy(xy, to, (size_t)n * sizeof *to);
+    ALLOC(l.from, n, sizeof *l.from);
+    ALLOC(l.to, n, sizeof *l.to);
+    ALLOC(l.due, connectivities->nnz, sizeof *l.due);
+    ALLOC(steps, connectivities->nnz, sizeof *steps);
+    l.step = steps;
+    memcpy(l.from, xy, (size_t)n * sizeof *l.from);
+    if (set_steps(connectivities, steps)) TRY(play_rounds(env, &l, err));
+    memcpy(xy, l.from, (size_t)n * sizeof *l.from);
 done:
-    iso_free(from);
-    iso_free(to);
+    iso_free(l.from);
+    iso_free(l.to);
+    iso_free(l.due);
+    iso_free(steps);
     return st;
 }

@@ -25,6 +25,7 @@ const iso_kernels KERNEL(iso_kernels) = {
     .sum_squares = KERNEL(sum_squares),
     .gemm = KERNEL(gemm),
     .tile_distances = KERNEL(tile_distances),
+    .layout_step = KERNEL(layout_step),
     .vexp = KERNEL(vexp),
     .vlog = KERNEL(vlog),
     .poisson_rows = KERNEL(poisson_rows),
