@@ -1,7 +1,8 @@
 /* leiden.c: communities of a weighted graph; see map.h.
  *
  * Maximises  Q = 1/(2m) sum_ij (w_ij - resolution s_i s_j / (2m)) [c_i = c_j],  s: strengths, m: total weight, by igraph's
- * Leiden algorithm (Traag, Waltman & van Eck 2019, doi:10.1038/s41598-019-41695-z), until an iteration gains nothing.
+ * Leiden algorithm (Traag, Waltman & van Eck 2019, doi:10.1038/s41598-019-41695-z), until an iteration gains
+ * next to nothing.
  *
  * igraph keeps a random number generator, error handlers and an attribute table for the whole process. They are put in
  * place for a call and put back after it, and one call runs at a time. */
@@ -15,7 +16,7 @@
 
 enum { MAX_ITERATIONS = 100 };
 static const double RANDOMNESS = 0.01;           /* of the refinement ("beta"): the authors' choice */
-static const double MIN_GAIN = 1e-10;            /* of Q by an iteration, else it is the last */
+static const double MIN_GAIN = 1e-4;             /* of Q by an iteration, else it is the last */
 
 /* ------------------------------------------------------------------------------- what igraph keeps */
 
