@@ -30,11 +30,17 @@ iso_status iso_atlas_make(iso_env *env, const float *x, int64_t n, int64_t d, co
     uint64_t seed = (uint64_t)iso_opt_int(o, "seed");
     *a = (iso_atlas){.n = n, .d = d, .x = x};
     ALLOC(a->clusters, n, sizeof *a->clusters);
+    double start = iso_now_s();
     TRY(neighbors(env, x, n, d, o, &a->connectivities, &a->distances, err));
+    a->neighbors_s = iso_now_s() - start;
+    start += a->neighbors_s;
     TRY(iso_leiden(env, &a->connectivities, iso_opt_real(o, "resolution"), seed, a->clusters, &a->n_clusters, err));
+    a->clusters_s = iso_now_s() - start;
+    start += a->clusters_s;
     if (layout) {
         ALLOC(a->xy, 2 * n, sizeof *a->xy);
         TRY(iso_umap(env, &a->connectivities, x, d, iso_opt_real(o, "min_dist"), seed, a->xy, err));
+        a->layout_s = iso_now_s() - start;
     }
 done:
     if (st) iso_atlas_clear(a);

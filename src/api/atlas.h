@@ -11,6 +11,7 @@ typedef struct iso_atlas {
     iso_csr connectivities, distances;
     int32_t *clusters, n_clusters;        /* Leiden, by falling size */
     float *xy;                            /* [n, 2] UMAP; NULL if not asked for */
+    double neighbors_s, clusters_s, layout_s;
 } iso_atlas;
 
 /* Options used: n_neighbors, resolution, min_dist, seed. */

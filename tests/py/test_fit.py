@@ -78,6 +78,8 @@ def test_run_folder(fitted, cells):
     assert about["labels"]["latent"]["knn_accuracy"] > 0.9 and about["labels"]["latent"]["best_ari"] > 0.8
     assert about["options"]["likelihood"] == "nb" and about["options"]["n_latent"] == 10
     assert "fit" in about["command"] and "threads" not in about["options"]
+    seconds = about["seconds"]
+    assert 0 < seconds["neighbors"] + seconds["clusters"] + seconds["layout"] < seconds["map"] < seconds["total"]
 
 
 def test_log_has_one_line_an_epoch(fitted):
@@ -168,7 +170,8 @@ def test_without_a_map(isolario, cells, tmp_path):
     assert sorted(f.name for f in run.iterdir()) == ["latent.h5ad", "log.txt", "model.safetensors", "run.json"]
     a = read(run / "latent.h5ad")
     assert set(a.obsm) == {"X_isolario", "X_isolario_var"} and not a.obsp and "leiden" not in a.obs and "neighbors" not in a.uns
-    assert json.loads((run / "run.json").read_text())["clusters"] is None
+    about = json.loads((run / "run.json").read_text())
+    assert about["clusters"] is None and about["seconds"]["layout"] is None
 
 
 def test_another_seed_gives_other_bits(isolario, cells, tmp_path):
