@@ -1,7 +1,8 @@
 /* knn.c: k nearest neighbours by Euclidean distance; see map.h.
  *
  * Exact: x is laid out in tiles of TILE rows, columns outermost, so that the distances of one row to a whole tile are one
- * loop without gathers; each row keeps a heap of the k nearest so far. Cost: n m d, and no memory but a copy of x.
+ * loop without gathers; each row keeps a heap of the k nearest so far, and passes by a tile whose nearest is no nearer than
+ * those. Cost: n m d, and no memory but a copy of x.
  *
  * Either way the distances of the neighbours found are taken again in double and put in order by (distance, index). */
 #include "knn.h"
@@ -12,7 +13,8 @@
 #include <math.h>
 #include <stdatomic.h>
 
-enum { TILE = ISO_TILE, BLOCK = 32, STEP = 4096 };    /* rows: of a tile; of q a block; of q between looks at the clock */
+/* rows: of a tile; of q a block; of q between looks at the clock */
+enum { TILE = ISO_TILE, BLOCK = 32, STEP = 4096 };
 static const float LARGEST = 1e17f;              /* squares of differences stay finite in float32 */
 
 /* ---------------------------------------------------------------------------------- one row's neighbours */
@@ -143,7 +145,8 @@ static iso_status search_exactly(iso_env *env, const knn_search *s, bool missing
     TRY(make_tiles(s, &tiles, err));
     for (int64_t first = 0; first < s->m; first += STEP) {
         int64_t last = first + STEP < s->m ? first + STEP : s->m;
-        exact_job job = {.env = env, .kernels = kernels, .s = s, .tiles = tiles, .first = first, .last = last, .missing_only = missing_only};
+        exact_job job = {.env = env, .kernels = kernels, .s = s, .tiles = tiles, .first = first, .last = last,
+                         .missing_only = missing_only};
         iso_progress(env, (double)first / (double)s->m, "neighbours");
         iso_parallel(env, (last - first + BLOCK - 1) / BLOCK, exact_block, &job);
         FAIL_IF(iso_env_interrupted(env), ISO_EINTERRUPT, "interrupted while looking for neighbours");
