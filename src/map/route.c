@@ -120,7 +120,7 @@ static void space_evenly(const float *points, const double *at, int64_t m, int64
 {
     for (int64_t i = 0, k = 1; i < n; i++) {
         double wanted = at[m - 1] * (double)i / (double)(n > 1 ? n - 1 : 1);
-        while (k < m - 1 && at[k] < wanted) k++;
+        while (k < m - 1 && (at[k] < wanted || i == n - 1)) k++;          /* the last point is the end, however short the last step */
         double step = at[k] - at[k - 1], t = i == n - 1 ? 1 : step > 0 ? fmin(1, (wanted - at[k - 1]) / step) : 0;
         for (int64_t j = 0; j < d; j++) z[i * d + j] = (float)((1 - t) * (double)points[(k - 1) * d + j] + t * (double)points[k * d + j]);
     }
