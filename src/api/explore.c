@@ -68,14 +68,21 @@ static iso_status pack_place(iso_explore *x, iso_error *err)
 {
     iso_status st = ISO_OK;
     iso_chart c = {.v = x->run.model->v, .judge = x->judge};
+    const iso_vae_config *config = &c.v.c;
     uint8_t *bytes = NULL, *place;
     int64_t n;
+    if (config->likelihood->counts) {
+        c.n_normaliser = x->run.obs.n_rows * iso_decode_combinations(config);
+        ALLOC(c.normaliser, c.n_normaliser, sizeof *c.normaliser);
+        TRY(iso_decode_normaliser(x->env, &x->run.model->v, x->run.mu, x->run.obs.n_rows, c.normaliser, err));
+    }
     TRY(iso_run_route_graph(x->env, &x->run, &x->judge.support, &c.route, err));
     TRY(iso_chart_pack(&c, &bytes, &n, err));
     TRY(iso_explore_add(x, "place", ISO_UINT8, n, 0, &place, err));
     memcpy(place, bytes, (size_t)n);
 done:
     iso_free(bytes);
+    iso_free(c.normaliser);
     iso_route_graph_clear(&c.route);
     return st;
 }

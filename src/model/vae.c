@@ -242,7 +242,7 @@ iso_status iso_vae_build(const iso_vae_config *c, uint64_t seed, iso_vae *v, iso
     heads h = decode(v, iso_graph_input(v->g, ISO_SLOT_Z, c->n_latent));
     if (!c->decoder_only) v->given = likelihood(v, h, log_library < 0 ? -1 : iso_graph_input(v->g, ISO_SLOT_LIBRARY, 1));
     v->decoded = c->likelihood->counts ? iso_graph_op(v->g, &iso_op_softmax, NULL, 1, &h.mean) : h.mean;
-    v->hidden = h.hidden, v->given_dropout = h.dropout;
+    v->logits = h.mean, v->hidden = h.hidden, v->given_dropout = h.dropout;
     v->given_dispersion = c->dispersion == ISO_DISPERSION_CELL ? h.dispersion : -1;
     FAIL_IF(c->max_elements && v->g->param_size + v->g->state_size > c->max_elements, ISO_EDATA,
             "the header asks for more parameters than the file holds; the file is damaged");
@@ -257,4 +257,33 @@ void iso_vae_clear(iso_vae *v)
 {
     iso_graph_free(v->g);
     v->g = NULL;
+}
+
+/* What belongs to one gene in a tensor that has a row or a column for each. */
+static void take_gene(const iso_named *from, const real *values, int64_t gene, const iso_named *to, real *out)
+{
+    bool by_row = to->rows != from->rows, by_column = to->cols != from->cols;
+    for (int64_t r = 0; r < to->rows; r++)
+        for (int64_t c = 0; c < to->cols; c++)
+            out[r * to->cols + c] = values[(by_row ? gene : r) * from->cols + (by_column ? gene : c)];
+}
+
+iso_status iso_vae_one_gene(const iso_vae *v, int64_t gene, iso_vae *out, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    iso_vae_config c = v->c;
+    const iso_graph *g = v->g;
+    c.n_genes = 1, c.decoder_only = true, c.max_elements = 0;
+    FAIL_IF(gene < 0 || gene >= v->c.n_genes, ISO_EUSAGE, "there is no gene %lld", (long long)gene);
+    TRY(iso_vae_build(&c, 0, out, err));
+    for (int i = 0; i < out->g->n_params; i++) {
+        const iso_named *to = &out->g->params[i], *from = iso_graph_find(g, to->name, false);
+        take_gene(from, g->param + from->offset, gene, to, out->g->param + to->offset);
+    }
+    for (int i = 0; i < out->g->n_states; i++) {
+        const iso_named *to = &out->g->states[i], *from = iso_graph_find(g, to->name, true);
+        take_gene(from, g->state + from->offset, gene, to, out->g->state + to->offset);
+    }
+done:
+    return st;
 }

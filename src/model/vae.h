@@ -47,6 +47,7 @@ typedef struct iso_vae {
     int reconstruction, loss;     /* [1, 1] from the sampled z */
     int given;                    /* [1, 1] reconstruction from the z and library of the input slots */
     int decoded;                  /* [B, G] from the z of the input slot: share of a cell's counts, or Gaussian mean */
+    int logits;                   /* [B, G] what its softmax is of; decoded itself for Gaussian laws */
     int hidden;                   /* [B, H] last hidden layer of that decoder */
     int given_dropout;            /* [B, G] dropout logits from the z of the input slot, or -1 */
     int given_dispersion;         /* [B, G] log dispersion per cell, or -1 */
@@ -55,6 +56,8 @@ typedef struct iso_vae {
 /* Builds the graph and gives the parameters their first values from `seed`. */
 iso_status iso_vae_build(const iso_vae_config *c, uint64_t seed, iso_vae *v, iso_error *err);
 void iso_vae_clear(iso_vae *v);
+/* The decoder of one gene of v, with the same weights; for count laws what it decodes to is 1, and its logits are of use. */
+iso_status iso_vae_one_gene(const iso_vae *v, int64_t gene, iso_vae *out, iso_error *err);
 /* Name of the dispersion's parameter, which has one row a category. */
 #define ISO_DISPERSION_NAME "decoder.dispersion"
 

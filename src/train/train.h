@@ -83,12 +83,21 @@ iso_status iso_evaluate_given(iso_evaluator *e, const int64_t *index, int64_t n,
  * covariate with equal weight): expression [n, G]; dropout logits [n, G] and log dispersion [n, G] may be NULL. */
 iso_status iso_decode(iso_env *env, iso_vae *v, const float *z, int64_t n, const int32_t *const *codes,
                       float *expression, float *dropout, float *log_dispersion, iso_error *err);
+
 /* The same in three steps, for those who decode often. heads: dropout and log dispersion will be asked for too. */
 typedef struct iso_decoder iso_decoder;
 iso_status iso_decoder_new(iso_env *env, iso_vae *v, bool heads, iso_decoder **out, iso_error *err);
 iso_status iso_decoder_run(iso_decoder *d, const float *z, int64_t n, const int32_t *const *codes, float *expression,
                            float *dropout, float *log_dispersion, iso_error *err);
 void iso_decoder_free(iso_decoder *d);
+
+/* decode_gene.c: one gene at many places, without the others. What it takes of them is the logarithm of the sum of exp(logit) over
+ * all genes, for each place and each combination of categories that iso_decode averages over: normaliser [n, combinations],
+ * which does not depend on the gene. Gaussian laws need none (NULL). */
+int64_t iso_decode_combinations(const iso_vae_config *c);
+iso_status iso_decode_normaliser(iso_env *env, iso_vae *v, const float *z, int64_t n, float *normaliser, iso_error *err);
+iso_status iso_decode_gene(iso_env *env, const iso_vae *v, int64_t gene, const float *z, int64_t n, const float *normaliser,
+                           float *out, iso_error *err);
 
 /* ----------------------------------------------------------------------------------- diagnosis */
 

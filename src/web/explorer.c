@@ -3,17 +3,18 @@
 
 #include <string.h>
 
-enum { CELLS_AT_ONCE = 256 };
-
 iso_status iso_explorer_open(iso_env *env, const uint8_t *bytes, int64_t n, const float *xy, const float *z, int64_t n_cells, iso_explorer *out,
                              iso_error *err)
 {
     iso_status st = ISO_OK;
     *out = (iso_explorer){.env = env};
     TRY(iso_chart_unpack(bytes, n, &out->chart, err));
-    TRY(iso_lift_new(xy, z, n_cells, out->chart.v.c.n_latent, &out->lift, err));
+    const iso_vae_config *c = &out->chart.v.c;
+    FAIL_IF(out->chart.n_normaliser != (c->likelihood->counts ? n_cells * iso_decode_combinations(c) : 0), ISO_EDATA,
+            "the map's data are of other cells");
+    TRY(iso_lift_new(xy, z, n_cells, c->n_latent, &out->lift, err));
     TRY(iso_decoder_new(env, &out->chart.v, false, &out->decoder, err));
-    ALLOC(out->state, out->chart.v.c.n_genes, sizeof *out->state);
+    ALLOC(out->state, c->n_genes, sizeof *out->state);
 done:
     if (st) iso_explorer_close(out);
     return st;
@@ -51,17 +52,10 @@ iso_status iso_explorer_lift(iso_explorer *e, float x, float y, float *z, double
 iso_status iso_explorer_gene(iso_explorer *e, int64_t gene, float *out, iso_error *err)
 {
     iso_status st = ISO_OK;
-    int64_t G = e->chart.v.c.n_genes, L = e->lift.d, n = e->lift.n;
-    float *decoded = NULL, per = e->chart.v.c.likelihood->counts ? 1e4f : 1;
-    FAIL_IF(gene < 0 || gene >= G, ISO_EUSAGE, "there is no gene %lld", (long long)gene);
-    ALLOC(decoded, CELLS_AT_ONCE * G, sizeof *decoded);
-    for (int64_t at = 0; at < n; at += CELLS_AT_ONCE) {
-        int64_t some = n - at < CELLS_AT_ONCE ? n - at : CELLS_AT_ONCE;
-        TRY(iso_explorer_decode(e, e->lift.z + at * L, some, decoded, err));
-        for (int64_t i = 0; i < some; i++) out[at + i] = per * decoded[i * G + gene];
-    }
+    bool counts = e->chart.v.c.likelihood->counts;
+    TRY(iso_decode_gene(e->env, &e->chart.v, gene, e->lift.z, e->lift.n, counts ? e->chart.normaliser : NULL, out, err));
+    for (int64_t i = 0; counts && i < e->lift.n; i++) out[i] *= 1e4f;
 done:
-    iso_free(decoded);
     return st;
 }
 

@@ -248,6 +248,8 @@ static void whole(stream *s, iso_chart *c)
     mixture(s, &c->judge, c->v.c.n_genes);
     rules(s, &c->judge.rules, c->v.c.n_genes);
     route(s, &c->route, c->v.c.n_latent);
+    integer(s, &c->n_normaliser, 0, INT64_MAX);
+    c->normaliser = floats(s, c->normaliser, c->n_normaliser);
     if (!s->st && s->reading && s->left) damaged(s, "more follows than belongs to them");
 }
 
@@ -280,5 +282,6 @@ void iso_chart_clear(iso_chart *c)
     iso_vae_clear(&c->v);
     iso_judge_clear(&c->judge);
     iso_route_graph_clear(&c->route);
+    iso_free(c->normaliser);
     *c = (iso_chart){0};
 }

@@ -11,6 +11,8 @@ typedef struct iso_chart {
     iso_vae v;                    /* unpacked: a decoder alone */
     iso_judge judge;              /* unpacked: references of all batches together */
     iso_route_graph route;
+    int64_t n_normaliser;         /* 0 for Gaussian laws */
+    float *normaliser;            /* [cells, combinations] see iso_decode_gene */
 } iso_chart;
 
 /* *bytes [*n] is the caller's. */
