@@ -77,10 +77,11 @@ iso_status iso_explore_read_counts(iso_explore *x, iso_error *err)
     iso_status st = ISO_OK;
     const json_t *input = json_object_get(x->record, "input"), *options = json_object_get(x->record, "options");
     const char *recorded = json_string_value(json_object_get(input, "path")), *layer = iso_opt_text(x->options, "layer");
+    const iso_likelihood *law = x->run.model->v.c.likelihood;
     char *given = NULL;
     iso_error why;
     if (!layer) layer = json_string_value(json_object_get(options, "layer"));
-    if (!x->run.model->v.c.likelihood->counts) return ISO_OK;
+    if (!law->counts && !law->log1p_data) return ISO_OK;
     if (iso_opt_list_n(x->options, "inputs") > 1) {
         FAIL_IF(!(given = iso_opt_list_item(x->options, "inputs", 1)), ISO_EMEMORY, "out of memory");
         TRY(read_from(x, given, layer, err));
