@@ -3,7 +3,6 @@
 #include "explore_site.h"
 #include "io/report_web.h"
 
-#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -32,8 +31,10 @@ iso_status iso_cmd_explore(iso_env *env, const iso_options *o, const char *comma
     iso_site site = {0};
     const char *path = iso_opt_text(o, "output");
     bool one_file = path && ends_with(path, ".html");
+    int port = (int)iso_opt_int(o, "port"), fd = -1;
     (void)command_line;
     TRY(check_output(o, path, err));
+    if (!path) TRY(iso_site_listen(&port, &fd, err));       /* first: a port that is taken should not cost a wait */
     TRY(iso_explore_open(env, o, !one_file, &x, err));
     if (one_file) {
         TRY(iso_explore_write_page(&x, path, err));
@@ -41,8 +42,13 @@ iso_status iso_cmd_explore(iso_env *env, const iso_options *o, const char *comma
     }
     TRY(iso_site_new(&x, &site, err));
     if (path) TRY(iso_site_write(&site, path, err));
-    else TRY(iso_site_serve(env, &site, (int)iso_opt_int(o, "port"), iso_opt_flag(o, "browser"), err));
+    else {
+        int taken = fd;
+        fd = -1;
+        TRY(iso_site_serve(env, &site, taken, port, iso_opt_flag(o, "browser"), err));
+    }
 done:
+    if (fd >= 0) close(fd);
     iso_site_clear(&site);
     iso_explore_close(&x);
     return st;

@@ -65,8 +65,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *c, const char *u
     return f ? answer(c, MHD_HTTP_OK, f->type, f->bytes, (size_t)f->n) : refuse(c, MHD_HTTP_NOT_FOUND, "no such file\n");
 }
 
-/* A socket that listens on 127.0.0.1; *port becomes the one it got. */
-static iso_status listen_on(int *port, int *out, iso_error *err)
+iso_status iso_site_listen(int *port, int *out, iso_error *err)
 {
     iso_status st = ISO_OK;
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)*port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -97,15 +96,13 @@ static pid_t open_browser(char *url)
     return pid;
 }
 
-iso_status iso_site_serve(iso_env *env, const iso_site *site, int port, bool browser, iso_error *err)
+iso_status iso_site_serve(iso_env *env, const iso_site *site, int fd, int port, bool browser, iso_error *err)
 {
     iso_status st = ISO_OK;
     server s = {.site = site};
     struct MHD_Daemon *daemon = NULL;
     char url[64];
-    int fd = -1;
     pid_t pid = -1;
-    TRY(listen_on(&port, &fd, err));
     snprintf(s.host[0], sizeof s.host[0], "127.0.0.1:%d", port);
     snprintf(s.host[1], sizeof s.host[1], "localhost:%d", port);
     snprintf(url, sizeof url, "http://%s/", s.host[0]);
@@ -126,10 +123,21 @@ done:
 
 #else
 
-iso_status iso_site_serve(iso_env *env, const iso_site *s, int port, bool browser, iso_error *err)
+static iso_status no_server(iso_error *err)
 {
-    (void)env, (void)s, (void)port, (void)browser;
     return iso_fail(err, ISO_EUSAGE, "this build has no server (libmicrohttpd was missing); write the map with -o map.html or -o map/");
+}
+
+iso_status iso_site_listen(int *port, int *out, iso_error *err)
+{
+    (void)port, (void)out;
+    return no_server(err);
+}
+
+iso_status iso_site_serve(iso_env *env, const iso_site *s, int fd, int port, bool browser, iso_error *err)
+{
+    (void)env, (void)s, (void)fd, (void)port, (void)browser;
+    return no_server(err);
 }
 
 #endif

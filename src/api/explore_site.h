@@ -23,7 +23,9 @@ const iso_site_file *iso_site_find(const iso_site *s, const char *name);      /*
 
 /* A new folder appears when it is whole; in one that exists files are replaced. */
 iso_status iso_site_write(const iso_site *s, const char *folder, iso_error *err);
-/* Serves it on 127.0.0.1 (port 0: one that is free) until the environment is interrupted. */
-iso_status iso_site_serve(iso_env *env, const iso_site *s, int port, bool browser, iso_error *err);
+/* A socket that listens on 127.0.0.1, on a free port if *port is 0; *port becomes the one it got. The caller closes it. */
+iso_status iso_site_listen(int *port, int *socket, iso_error *err);
+/* Serves the site there until the environment is interrupted. Takes the socket. */
+iso_status iso_site_serve(iso_env *env, const iso_site *s, int socket, int port, bool browser, iso_error *err);
 
 #endif
