@@ -21,6 +21,7 @@ set(page_scripts explorer.js)
 set(page_styles explorer.css)
 set(page_dir ${PROJECT_SOURCE_DIR}/src/web/page)
 set(page_made ${PROJECT_BINARY_DIR}/generated/page)
+file(MAKE_DIRECTORY ${page_made})
 list(TRANSFORM page_scripts PREPEND ${page_dir}/)
 list(TRANSFORM page_styles PREPEND ${page_dir}/)
 foreach(pair "explorer.js;page_scripts" "explorer.css;page_styles" "explorer.html;page_html")
@@ -35,10 +36,14 @@ endforeach()
 list(APPEND page_files ${page_made}/explorer.wasm)
 
 find_program(ISO_WASM_CC NAMES clang clang-14)
-find_program(ISO_WASM_LD NAMES wasm-ld wasm-ld-14)
-find_path(ISO_WASI_INCLUDE stdlib.h PATHS /usr/include/wasm32-wasi NO_DEFAULT_PATH)
-if(NOT ISO_WASM_CC OR NOT ISO_WASM_LD OR NOT ISO_WASI_INCLUDE)
-  message(STATUS "Without clang, lld and wasi-libc: no page for `isolario explore`")
+set(wasm_flags --target=wasm32-wasi -mexec-model=reactor)
+set(no_wasm TRUE)
+if(ISO_WASM_CC)      # clang alone cannot: it needs lld, wasi-libc and its own runtime for wasm32
+  execute_process(COMMAND ${ISO_WASM_CC} ${wasm_flags} -x c /dev/null -o ${page_made}/nothing.wasm
+    RESULT_VARIABLE no_wasm OUTPUT_QUIET ERROR_QUIET)
+endif()
+if(no_wasm)
+  message(STATUS "Without clang, lld, wasi-libc and libclang-rt for wasm32: no page for `isolario explore`")
   add_custom_command(OUTPUT ${page_made}/explorer.wasm COMMAND ${CMAKE_COMMAND} -E touch ${page_made}/explorer.wasm)
   return()
 endif()
@@ -52,7 +57,7 @@ foreach(name base/alloc base/error base/rng kernel/gemm model/vae train/decode t
 endforeach()
 file(GLOB wasm_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*/*.h ${PROJECT_SOURCE_DIR}/src/kernel/isa/*.h)
 add_custom_command(OUTPUT ${page_made}/explorer.wasm VERBATIM
-  COMMAND ${ISO_WASM_CC} --target=wasm32-wasi -mexec-model=reactor -std=gnu11 -O3 -flto -msimd128 -DNDEBUG -D_GNU_SOURCE
+  COMMAND ${ISO_WASM_CC} ${wasm_flags} -std=gnu11 -O3 -flto -msimd128 -DNDEBUG -D_GNU_SOURCE
     -DISO_ISA=baseline -DISO_ISA_baseline=1 -ffp-contract=off -fno-math-errno -fno-trapping-math -fvisibility=hidden -Wall
     -Wno-tautological-constant-out-of-range-compare -I${PROJECT_SOURCE_DIR}/include -I${PROJECT_SOURCE_DIR}/src
     ${wasm_sources} -o ${page_made}/explorer.wasm -Wl,--strip-all -Wl,--gc-sections -Wl,-z,stack-size=1048576

@@ -45,14 +45,20 @@ static void blur(const float *from, float *to, int64_t line, int64_t step)
         }
 }
 
+/* Which of SIDE pixels from `low` to `high` x lies in; where they are one number, for all x, the first. */
+static int64_t pixel_at(double x, double low, double high)
+{
+    double at = (x - low) / (high - low) * SIDE;
+    return !(at > 0) ? 0 : at >= SIDE ? SIDE - 1 : (int64_t)at;
+}
+
 static iso_status count_cells(const iso_explore *x, raster *r, iso_error *err)
 {
     iso_status st = ISO_OK;
     float *room = NULL, top = 0;
     ALLOC(room, SIDE * SIDE, sizeof *room);
     for (int64_t i = 0; i < x->run.obs.n_rows; i++) {
-        int64_t column = (int64_t)(((double)x->xy[2 * i] - r->x0) / (r->x1 - r->x0) * SIDE);
-        int64_t row = (int64_t)(((double)x->xy[2 * i + 1] - r->y0) / (r->y1 - r->y0) * SIDE);
+        int64_t column = pixel_at((double)x->xy[2 * i], r->x0, r->x1), row = pixel_at((double)x->xy[2 * i + 1], r->y0, r->y1);
         r->density[row * SIDE + column]++;
     }
     blur(r->density, room, SIDE, 1);

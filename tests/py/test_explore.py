@@ -225,6 +225,17 @@ def test_damaged_record(isolario, run, tmp_path):
         isolario("explore", moved, "-o", tmp_path / "map.html", "--force")
 
 
+@pytest.mark.parametrize("values", [(1e16, 1e16), (0, 0), (3e38, -3e38), (float("nan"), 0)])
+def test_odd_pictures(isolario, run, tmp_path, values):
+    """A picture that is a point, or none, ends in a page or in a message."""
+    moved = tmp_path / "moved"
+    shutil.copytree(run, moved)
+    with h5py.File(moved / "latent.h5ad", "r+") as f:
+        f["obsm/X_umap"][:] = np.array(values, "f4")
+    done = isolario("explore", moved, "-o", tmp_path / "map.html", check=False)
+    assert done.returncode in (0, 2), done.stderr
+
+
 # ---------------------------------------------------------------------------------------- the program in the page
 
 OPEN = """(async () => {
