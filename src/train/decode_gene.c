@@ -8,6 +8,7 @@ typedef struct job {
     const iso_vae *v;
     const float *normaliser;      /* [n, combinations]; NULL: none */
     float *out;
+    real *room;                   /* [G] for a row */
 } job;
 
 static void sum_up(void *arg, const iso_plan *p, int64_t at, int64_t n, int64_t which, int64_t combinations)
@@ -19,7 +20,9 @@ static void sum_up(void *arg, const iso_plan *p, int64_t at, int64_t n, int64_t 
         const real *row = logit + i * G;
         double sum = 0, top = (double)row[0];
         for (int64_t g = 1; g < G; g++) top = fmax(top, (double)row[g]);
-        for (int64_t g = 0; g < G; g++) sum += (double)expf((float)((double)row[g] - top));
+        for (int64_t g = 0; g < G; g++) j->room[g] = row[g] - (real)top;
+        iso_kernels_best()->vexp(j->room, j->room, G);
+        for (int64_t g = 0; g < G; g++) sum += (double)j->room[g];
         j->out[(at + i) * combinations + which] = (float)(top + log(sum));
     }
 }
@@ -28,10 +31,13 @@ iso_status iso_decode_normaliser(iso_env *env, iso_vae *v, const float *z, int64
 {
     iso_status st = ISO_OK;
     iso_decoder *d = NULL;
+    job j = {.v = v, .out = normaliser};
+    ALLOC(j.room, v->c.n_genes, sizeof *j.room);
     TRY(iso_decoder_open(env, v, &v->logits, 1, &d, err));
-    TRY(iso_decoder_each(d, z, n, NULL, sum_up, &(job){.v = v, .out = normaliser}, err));
+    TRY(iso_decoder_each(d, z, n, NULL, sum_up, &j, err));
 done:
     iso_decoder_free(d);
+    iso_free(j.room);
     return st;
 }
 
@@ -54,7 +60,7 @@ iso_status iso_decode_gene(iso_env *env, const iso_vae *v, int64_t gene, const f
     iso_decoder *d = NULL;
     TRY(iso_vae_one_gene(v, gene, &one, err));
     TRY(iso_decoder_open(env, &one, &one.logits, 1, &d, err));
-    TRY(iso_decoder_each(d, z, n, NULL, add_gene, &(job){&one, normaliser, out}, err));
+    TRY(iso_decoder_each(d, z, n, NULL, add_gene, &(job){.v = &one, .normaliser = normaliser, .out = out}, err));
 done:
     iso_decoder_free(d);
     iso_vae_clear(&one);
