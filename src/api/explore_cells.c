@@ -108,7 +108,7 @@ done:
     return st;
 }
 
-/* Density of the training cells at each cell's own place, and what that says; a training cell does not vouch for itself. */
+/* How well each cell's place is supported, for runs whose obs do not say it. */
 static iso_status write_support(iso_explore *x, json *j, iso_error *err)
 {
     iso_status st = ISO_OK;
@@ -116,8 +116,7 @@ static iso_status write_support(iso_explore *x, json *j, iso_error *err)
     double *log_q = NULL, *p = NULL;
     ALLOC(log_q, n, sizeof *log_q);
     ALLOC(p, n, sizeof *p);
-    TRY(iso_density_log(x->env, &x->judge.support.density, x->run.mu, n, NULL, log_q, err));
-    for (int64_t i = 0; i < n; i++) p[i] = iso_support_p(&x->judge.support, -1, log_q[i]);
+    TRY(iso_run_cells_p(x->env, &x->run, &x->judge.support, log_q, p, err));
     TRY(write_numbers(x, j, "log_density", log_q, err));
     TRY(write_numbers(x, j, "p_value", p, err));
 done:
@@ -136,7 +135,7 @@ iso_status iso_explore_cells(iso_explore *x, json *j, iso_error *err)
     js_key(j, "obs");
     js_open(j, '[');
     for (int k = 0; k < x->run.obs.n_columns; k++) TRY(write_column(x, j, &x->run.obs.columns[k], err));
-    TRY(write_support(x, j, err));
+    if (!iso_frame_column(&x->run.obs, "log_density")) TRY(write_support(x, j, err));
     js_close(j, ']');
 done:
     return st;

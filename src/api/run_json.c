@@ -196,10 +196,6 @@ iso_status iso_run_write_json(iso_env *env, const iso_run *r, iso_error *err)
     json_object_set_new(j, "labels", labels(r));
     json_object_set_new(j, "landscape", landscape(r));
     json_object_set_new(j, "realism", realism(r));
-    json_object_set_new(
-        j, "seconds",
-        NUMBERS({"read", r->read_s}, {"train", r->fitted.history.seconds}, {"map", r->map_s}, {"total", r->total_s}));
-=======
     json_object_set_new(j, "seconds", seconds(r));
     FAIL_IF(!(path = iso_run_path(r, "run.json")), ISO_EMEMORY, "out of memory");
     FAIL_IF(!(dumped = json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(9))), ISO_EMEMORY, "out of memory");
