@@ -83,26 +83,27 @@ static void two_largest(const double *share, int64_t K, iso_mixed *out)
     for (int i = 0; i < 2 && sum > 0; i++) out->share[i] /= sum;
 }
 
-/* Correlation of log1p of the mixture with log1p of the state, over all genes. */
-static double fit_of(const iso_mixture *m, const state *s, const double *share)
+/* Correlation of log1p of the mixture with log1p of the state, over all genes; of the n groups that take part: group, share. */
+static double fit_of(const iso_mixture *m, const state *s, const int64_t *group, const double *share, int64_t n)
 {
     double sa = 0, sb = 0, saa = 0, sbb = 0, sab = 0;
     int64_t e = 0;
     for (int64_t g = 0; g < m->G; g++) {
         double a = 0, b = 0;
-        for (int64_t k = 0; k < m->K; k++) a += share[k] * (double)m->profile[g * m->K + k];
+        for (int64_t k = 0; k < n; k++) a += share[k] * (double)m->profile[g * m->K + group[k]];
         a = log1p(a);
         if (e < s->n && (!s->gene || s->gene[e] == g)) b = log1p((double)s->value[e++] * s->per_value);
         sa += a, sb += b, saa += a * a, sbb += b * b, sab += a * b;
     }
-    double n = (double)m->G, va = saa - sa * sa / n, vb = sbb - sb * sb / n;
-    return va > 0 && vb > 0 ? (sab - sa * sb / n) / sqrt(va * vb) : 0;
+    double N = (double)m->G, va = saa - sa * sa / N, vb = sbb - sb * sb / N;
+    return va > 0 && vb > 0 ? (sab - sa * sb / N) / sqrt(va * vb) : 0;
 }
 
-/* room: [2 K], the right side and the shares. */
-static void explain_state(const iso_mixture *m, const state *s, double *room, iso_mixed *out)
+/* room: [2 K], the right side and the shares; group: [K]. */
+static void explain_state(const iso_mixture *m, const state *s, double *room, int64_t *group, iso_mixed *out)
 {
     double *right = room, *share = room + m->K;
+    int64_t n = 0;
     memset(room, 0, (size_t)(2 * m->K) * sizeof *room);
     for (int64_t e = 0; e < s->n; e++) {
         int64_t g = s->gene ? s->gene[e] : e;
@@ -112,7 +113,9 @@ static void explain_state(const iso_mixture *m, const state *s, double *room, is
     solve(m, right, share);
     two_largest(share, m->K, out);
     out->depth = s->total;
-    out->fit = fit_of(m, s, share);
+    for (int64_t k = 0; k < m->K; k++)
+        if (share[k] > 0) group[n] = k, share[n++] = share[k];
+    out->fit = fit_of(m, s, group, share, n);
 }
 
 /* ------------------------------------------------------------------------------------ many states */
@@ -124,6 +127,7 @@ typedef struct job {
     iso_mixed *out;
     int64_t first;                /* row of the chunk at hand */
     double *room;                 /* [ROWS, 2 K] */
+    int64_t *group;               /* [ROWS, K] */
 } job;
 
 static void explain_row(void *arg, int64_t i)
@@ -132,19 +136,21 @@ static void explain_row(void *arg, int64_t i)
     int64_t row = j->first + i;
     state s = j->x ? state_of(j->x->indices + j->x->indptr[row], j->x->values + j->x->indptr[row], j->x->indptr[row + 1] - j->x->indptr[row])
                    : state_of(NULL, j->dense + row * j->m->G, j->m->G);
-    explain_state(j->m, &s, j->room + i * 2 * j->m->K, j->out + row);
+    explain_state(j->m, &s, j->room + i * 2 * j->m->K, j->group + i * j->m->K, j->out + row);
 }
 
 static iso_status explain_all(iso_env *env, job *j, int64_t n, iso_error *err)
 {
     iso_status st = ISO_OK;
     ALLOC(j->room, ROWS * 2 * j->m->K, sizeof *j->room);
+    ALLOC(j->group, ROWS * j->m->K, sizeof *j->group);
     for (; j->first < n; j->first += ROWS) {
         FAIL_IF(iso_env_interrupted(env), ISO_EINTERRUPT, "interrupted");
         iso_parallel(env, n - j->first < ROWS ? n - j->first : ROWS, explain_row, j);
     }
 done:
     iso_free(j->room);
+    iso_free(j->group);
     return st;
 }
 
