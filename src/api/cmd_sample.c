@@ -3,7 +3,8 @@
 #include "cells_in.h"
 #include "commands.h"
 #include "generate.h"
-#include "run_folder.h"
+#include "realism.h"
+#include "run_counts.h"
 #include "text_out.h"
 
 #include <string.h>
@@ -39,20 +40,64 @@ done:
     return st;
 }
 
+/* --around: the cells of a group of --key, or one cell; not given: all. In *cells, the caller's, *n of them. */
+static iso_status choose_source(const iso_run_cells *r, const iso_options *o, int64_t **cells, int64_t *n, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    const char *around = iso_opt_text(o, "around");
+    iso_groups g = {0};
+    int32_t group = -1;
+    *n = 0;
+    ALLOC(*cells, r->obs.n_rows, sizeof **cells);
+    if (around) TRY(iso_run_groups(r, iso_opt_text(o, "key"), &g, err));
+    for (int32_t k = 0; k < g.n; k++)
+        if (strcmp(g.names[k], around) == 0) group = k;
+    for (int64_t i = 0; i < r->obs.n_rows; i++) {
+        bool in = !around ? r->is_train[i] : group >= 0 ? g.codes[i] == group && r->is_train[i] : strcmp(r->obs.index[i], around) == 0;
+        if (in) (*cells)[(*n)++] = i;
+    }
+    FAIL_IF(*n == 0 && around, ISO_EUSAGE, "--around \"%s\" is neither a group of training cells of \"%s\" nor a cell of %s/latent.h5ad", around,
+            iso_opt_text(o, "key"), r->folder);
+    FAIL_IF(*n == 0, ISO_EDATA, "%s/latent.h5ad names no training cells", r->folder);
+done:
+    iso_groups_clear(&g);
+    return st;
+}
+
+/* How real cells of this run and such samples are alike: the figures of the report, anew for this seed. */
+static iso_status tell_realism(iso_env *env, const iso_run_cells *r, const iso_options *o, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    iso_csr x = {0};
+    iso_realism m;
+    if (!r->model->v.c.likelihood->counts) goto done;
+    TRY(iso_run_counts(env, r, o, "no test of realism", &x, err));
+    if (x.n_cols == 0) goto done;
+    TRY(iso_realism_of_run(env, r, &x, (uint64_t)iso_opt_int(o, "seed"), &m, err));
+    if (m.n == 0) goto done;
+    const struct { const char *what; iso_against value; } rows[] = {
+        {"a classifier tells them apart (AUC)", m.auc}, {"difference in genes' means", m.mean}, {"in their standard deviations", m.deviation},
+        {"in their shares of zeros", m.zeros}, {"correlation of co-expression", m.coexpression}};
+    iso_info(env, "%lld such cells against held-out ones, and real training cells against them:", (long long)m.n);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        iso_info(env, "  %-38s %.3f, real %.3f", rows[i].what, rows[i].value.generated, rows[i].value.floor);
+done:
+    iso_csr_clear(&x);
+    return st;
+}
+
 /* z from where the training cells are. */
 static iso_status draw_from_run(iso_env *env, const iso_options *o, int64_t n, float *z, iso_error *err)
 {
     iso_status st = ISO_OK;
     iso_run_cells r = {0};
-    int64_t *train = NULL, n_train = 0;
+    int64_t *cells = NULL, n_cells;
     TRY(iso_run_open(env, o, &r, err));
-    ALLOC(train, r.obs.n_rows, sizeof *train);
-    for (int64_t i = 0; i < r.obs.n_rows; i++)
-        if (r.is_train[i]) train[n_train++] = i;
-    FAIL_IF(n_train == 0, ISO_EDATA, "%s/latent.h5ad names no training cells", r.folder);
-    iso_draw_posterior(r.mu, r.variance, train, n_train, n, r.model->v.c.n_latent, (uint64_t)iso_opt_int(o, "seed"), z);
+    TRY(choose_source(&r, o, &cells, &n_cells, err));
+    iso_draw_posterior(r.mu, r.variance, cells, n_cells, n, r.model->v.c.n_latent, (uint64_t)iso_opt_int(o, "seed"), z);
+    if (!iso_opt_text(o, "around")) TRY(tell_realism(env, &r, o, err));
 done:
-    iso_free(train);
+    iso_free(cells);
     iso_run_close(&r);
     return st;
 }
@@ -62,7 +107,9 @@ static iso_status draw(iso_env *env, const iso_options *o, const char *given, in
 {
     struct stat s;
     bool run = stat(given, &s) == 0 && S_ISDIR(s.st_mode), prior = strcmp(iso_opt_text(o, "source"), "prior") == 0;
+    if (prior && iso_opt_text(o, "around")) return iso_fail(err, ISO_EUSAGE, "--around goes with --source posterior");
     if (!prior && run) return draw_from_run(env, o, n, z, err);
+    if (iso_opt_text(o, "around")) return iso_fail(err, ISO_EUSAGE, "--around needs the run folder, for its latent.h5ad; %s is a model alone", given);
     if (!prior && iso_options_given(o, "source"))
         return iso_fail(err, ISO_EUSAGE, "--source posterior needs the run folder, for its latent.h5ad; %s is a model alone", given);
     if (!prior) iso_info(env, "a model alone knows no cells: latent positions are drawn from the prior");

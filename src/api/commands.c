@@ -115,9 +115,9 @@ static const command rows[] = {
     {{
          .name = "sample",
          .group = "Use a model",
-         .usage = "RUN [-n 1000] [-o samples.h5ad]",
+         .usage = "RUN [CELLS] [-n 1000] [-o samples.h5ad]",
          .min_inputs = 1,
-         .max_inputs = 1,
+         .max_inputs = 2,
          .summary = "generate cells that never were",
          .details =
              "RUN is a run folder or a model.safetensors. Draws latent positions from where the training cells are (the "
@@ -125,7 +125,10 @@ static const command rows[] = {
              "alone, from N(0, I), of which much may lie in voids (see \"voids\"); then counts from the "
              "decoder's law, with library sizes from a log-normal law fitted to the training cells; each category of a "
              "covariate is equally likely. Writes an .h5ad, by default \"samples.h5ad\": counts in X, latent positions "
-             "in obsm X_isolario, library size and categories in obs.",
+             "in obsm X_isolario, library size and categories in obs.\n"
+             "Says also how such cells stand against held-out ones, beside what real training cells reach: a classifier that tells them "
+             "apart, genes' means, deviations and zeros, co-expression. CELLS are the run's cells with their counts, by default the file "
+             "that it was made of.",
          .examples = "sample run -n 5000 --seed 7 -o samples.h5ad",
      },
      iso_cmd_sample},
@@ -190,6 +193,27 @@ static const command rows[] = {
          .examples = "anomaly healthy_run patients.h5ad -o anomaly.tsv",
      },
      iso_cmd_anomaly},
+    {{
+         .name = "map",
+         .group = "Use a model",
+         .usage = "RUN [CELLS] [--key continent] [-o -]",
+         .min_inputs = 1,
+         .max_inputs = 2,
+         .summary = "the continents of a latent space, and the genes that mark them",
+         .details =
+             "RUN is a run folder. Lists its groups: without --key the continents, hills of the cells' density that stand higher above their "
+             "saddles than the second hill of one normal cloud does by chance. CELLS are the run's cells with their counts, by default "
+             "the file that it was made of. Tab-separated text, one line a group, with a heading, to standard output or to -o.\n"
+             "group, cells\tname and size\n"
+             "nearest_cell\tthe real cell nearest to the group's prototype (see \"prototype\")\n"
+             "log_density, p_value, class\tof the prototype, as for voids\n"
+             "markers_observed\tthe five genes whose mean differs most from that of the other cells, in standard deviations of log1p "
+             "counts per 10,000; empty without counts\n"
+             "markers_decoded\tthe five with the largest log2 ratio of what the prototype decodes to and the mean of the other prototypes",
+         .examples = "map run\n"
+                     "map run --key cell_type -o map.tsv",
+     },
+     iso_cmd_map},
     {{
          .name = "voids",
          .group = "Use a model",

@@ -124,16 +124,6 @@ done:
     return st;
 }
 
-/* run.json, which a run may lack. */
-static iso_status read_record(iso_explore *x, iso_error *err)
-{
-    char *path = iso_sprintf("%s/run.json", x->run.folder);
-    if (!path) return iso_fail(err, ISO_EMEMORY, "out of memory");
-    x->record = json_load_file(path, 0, NULL);
-    iso_free(path);
-    return ISO_OK;
-}
-
 /* The picture; and --key, or the labels that the run was given, or its clusters. */
 static iso_status read_picture(iso_explore *x, iso_error *err)
 {
@@ -160,9 +150,9 @@ iso_status iso_explore_open(iso_env *env, const iso_options *o, bool per_gene, i
     FILE *f = NULL;
     *x = (iso_explore){.env = env, .options = o, .per_gene = per_gene};
     TRY(iso_run_open(env, o, &x->run, err));
-    TRY(read_record(x, err));
+    x->record = iso_run_record(&x->run);                     /* a run may lack it */
     TRY(read_picture(x, err));
-    TRY(iso_explore_read_counts(x, err));
+    TRY(iso_run_counts(env, &x->run, o, "the page colours by decoded genes alone", &x->counts, err));
     TRY(iso_run_judge(env, &x->run, o, &x->judge, err));
     TRY(iso_lift_new(x->xy, x->run.mu, x->run.obs.n_rows, x->run.model->v.c.n_latent, &x->lift, err));
     FAIL_IF(!(f = open_memstream(&x->map, &x->map_bytes)), ISO_EMEMORY, "out of memory");

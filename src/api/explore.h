@@ -4,9 +4,8 @@
 
 #include "io/report_text.h"
 #include "map/lift.h"
+#include "run_counts.h"
 #include "run_place.h"
-
-#include <jansson.h>
 
 /* A named array, little-endian, row-major. */
 typedef struct iso_explore_array {
@@ -52,8 +51,6 @@ iso_status iso_explore_add(iso_explore *x, const char *name, const char *type, s
 typedef iso_status iso_explore_section(iso_explore *x, json *j, iso_error *err);
 iso_explore_section iso_explore_cells, iso_explore_groups, iso_explore_raster, iso_explore_statistics, iso_explore_counts;
 
-/* explore_counts.c: reads the cells' counts, if they are given or still where the run found them. */
-iso_status iso_explore_read_counts(iso_explore *x, iso_error *err);
 /* Counts of one gene as a file: uint32 n, uint32 cells [n], uint16 counts [n]. NULL: no memory; the caller frees it. */
 uint8_t *iso_explore_gene_file(const iso_explore *x, int64_t gene, int64_t *bytes);
 

@@ -1,103 +1,12 @@
-/* explore_counts.c: the cells' counts, gene by gene, if they are at hand. */
+/* explore_counts.c: the cells' counts, gene by gene, if they are at hand (run_counts.h). */
 #include "explore.h"
 
-#include "cells_in.h"
 #include "io/csr.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* --------------------------------------------------------------------------------------- reading */
-
-typedef struct named { const char *name; int64_t row; } named;
-
-static int by_name(const void *a, const void *b) { return strcmp(((const named *)a)->name, ((const named *)b)->name); }
-
-/* The row of d of each of the run's cells; ISO_EDATA if one is missing. */
-static iso_status find_rows(const iso_explore *x, const iso_dataset *d, int64_t *rows, iso_error *err)
-{
-    iso_status st = ISO_OK;
-    int64_t n = d->obs.n_rows;
-    named *list = NULL;
-    ALLOC(list, n, sizeof *list);
-    for (int64_t i = 0; i < n; i++) list[i] = (named){d->obs.index[i], i};
-    qsort(list, (size_t)n, sizeof *list, by_name);
-    for (int64_t i = 0; i < x->run.obs.n_rows; i++) {
-        if (i < n && strcmp(d->obs.index[i], x->run.obs.index[i]) == 0) {          /* in the run's own order, as a rule */
-            rows[i] = i;
-            continue;
-        }
-        named key = {x->run.obs.index[i], 0}, *found = bsearch(&key, list, (size_t)n, sizeof *list, by_name);
-        FAIL_IF(!found, ISO_EDATA, "%s lacks cell \"%s\" of the run; give the cells that it was made of", d->path, key.name);
-        rows[i] = found->row;
-    }
-done:
-    iso_free(list);
-    return st;
-}
-
-static iso_status take_rows(const iso_csr *x, const int64_t *rows, int64_t n, iso_csr *out, iso_error *err)
-{
-    iso_status st = ISO_OK;
-    int64_t nnz = 0;
-    for (int64_t i = 0; i < n; i++) nnz += x->indptr[rows[i] + 1] - x->indptr[rows[i]];
-    TRY(csr_alloc(out, n, x->n_cols, nnz, err));
-    for (int64_t i = 0; i < n; i++) {
-        int64_t from = x->indptr[rows[i]], count = x->indptr[rows[i] + 1] - from, to = out->indptr[i];
-        memcpy(out->indices + to, x->indices + from, (size_t)count * sizeof *out->indices);
-        memcpy(out->values + to, x->values + from, (size_t)count * sizeof *out->values);
-        out->indptr[i + 1] = to + count;
-    }
-done:
-    return st;
-}
-
-static iso_status read_from(iso_explore *x, const char *path, const char *layer, iso_error *err)
-{
-    iso_status st = ISO_OK;
-    iso_dataset *d = NULL;
-    iso_bound bound = {0};
-    int64_t *rows = NULL;
-    TRY(iso_dataset_open(x->env, path, layer, &d, err));
-    ALLOC(rows, x->run.obs.n_rows, sizeof *rows);
-    TRY(find_rows(x, d, rows, err));
-    TRY(iso_bind(x->env, x->run.model, d, &bound, err));
-    TRY(take_rows(bound.x, rows, x->run.obs.n_rows, &x->counts, err));
-done:
-    iso_bound_clear(&bound);
-    iso_dataset_free(d);
-    iso_free(rows);
-    return st;
-}
-
-iso_status iso_explore_read_counts(iso_explore *x, iso_error *err)
-{
-    iso_status st = ISO_OK;
-    const json_t *input = json_object_get(x->record, "input"), *options = json_object_get(x->record, "options");
-    const char *recorded = json_string_value(json_object_get(input, "path")), *layer = iso_opt_text(x->options, "layer");
-    const iso_likelihood *law = x->run.model->v.c.likelihood;
-    char *given = NULL;
-    iso_error why;
-    if (!layer) layer = json_string_value(json_object_get(options, "layer"));
-    if (!law->counts && !law->log1p_data) return ISO_OK;
-    if (iso_opt_list_n(x->options, "inputs") > 1) {
-        FAIL_IF(!(given = iso_opt_list_item(x->options, "inputs", 1)), ISO_EMEMORY, "out of memory");
-        TRY(read_from(x, given, layer, err));
-    } else if (!recorded || access(recorded, R_OK) != 0) {
-        iso_warn(x->env, "the cells' counts are not at hand%s%s: the page colours by decoded genes alone; name their file to have both",
-                 recorded ? ": no file " : "", recorded ? recorded : "");
-    } else if (read_from(x, recorded, layer, &why) != ISO_OK) {
-        FAIL_IF(why.status == ISO_EINTERRUPT, ISO_EINTERRUPT, "interrupted");
-        iso_warn(x->env, "%s; the page colours by decoded genes alone", why.msg);
-    }
-done:
-    iso_free(given);
-    return st;
-}
-
-/* --------------------------------------------------------------------------------------- writing */
 
 static uint16_t cut(float count) { return count >= UINT16_MAX ? UINT16_MAX : (uint16_t)lrintf(fmaxf(count, 0)); }
 

@@ -241,6 +241,37 @@ def test_sample(isolario, fitted, cells, tmp_path):
     assert np.array_equal(x, read(tmp_path / "again.h5ad").X.toarray())
 
 
+def test_sample_around(isolario, fitted, cells, tmp_path):
+    done = isolario("sample", fitted, "-n", "50", "-o", tmp_path / "s.h5ad")
+    figures = [line.rsplit(None, 3) for line in done.stderr.splitlines() if ", real 0." in line]
+    assert len(figures) == 5 and abs(float(figures[0][1].rstrip(",")) - 0.5) < 0.25
+    isolario("sample", fitted, "-n", "300", "--key", "kind", "--around", "k2", "-o", tmp_path / "k.h5ad")
+    run = read(fitted / "latent.h5ad")
+    z, kind = run.obsm["X_isolario"], run.obs["kind"].to_numpy().astype(str)
+    made = read(tmp_path / "k.h5ad").obsm["X_isolario"]
+    nearest = kind[np.argmin(((made[:, None] - z[None]) ** 2).sum(2), 1)]
+    assert np.mean(nearest == "k2") > 0.95
+    done = isolario("sample", fitted, "--around", "nobody", "-o", tmp_path / "n.h5ad", check=False)
+    assert done.returncode == 1 and "nobody" in done.stderr and not (tmp_path / "n.h5ad").exists()
+
+
+def test_map(isolario, fitted, cells):
+    header, rows = table(isolario("map", fitted, "--key", "kind", "--quiet").stdout)
+    assert header == ["group", "cells", "nearest_cell", "log_density", "p_value", "class", "markers_observed", "markers_decoded"]
+    a, kind = anndata.read_h5ad(cells), anndata.read_h5ad(cells).obs["kind"].to_numpy().astype(str)
+    assert [(row[0], int(row[1])) for row in rows] == [(f"k{k}", (kind == f"k{k}").sum()) for k in range(GROUPS)]
+    x = a.X.toarray()
+    y = np.log1p(x / x.sum(1, keepdims=True) * 1e4)
+    for k, row in enumerate(rows):
+        assert kind[list(a.obs_names).index(row[2])] == f"k{k}" and row[5] == "observed"
+        effect = (y[kind == f"k{k}"].mean(0) - y[kind != f"k{k}"].mean(0)) / y.std(0)
+        found = [word.rsplit(" ", 1) for word in row[6].split(", ")]
+        assert np.allclose([float(value) for _, value in found], np.sort(effect)[::-1][:5], atol=0.01)
+        assert {name for name, _ in found} & {word.rsplit(" ", 1)[0] for word in row[7].split(", ")}
+    _, rows = table(isolario("map", fitted, "--quiet").stdout)
+    assert sum(int(row[1]) for row in rows) == CELLS and len(rows) == GROUPS       # continents: the four kinds
+
+
 def test_anomaly_is_calibrated_and_sees_what_was_never_seen(isolario, fitted, cells, tmp_path):
     header, rows = table(isolario("anomaly", fitted, cells, "--quiet").stdout)
     assert header == ["cell", "log_density", "p_value", "fdr", "mixture_weight", "mixture_fit", "class"] and len(rows) == CELLS
