@@ -135,6 +135,7 @@ class App {
     const observed = this.legend.kind.value === "observed";
     this.gene = j;
     this.legend.gene.input.value = name;
+    this.legend.select.selectedIndex = -1;
     this.say(`Colouring by ${name} …`);
     await nextFrame();
     const values = observed ? await this.expression.observed(j) : await this.expression.decoded(j);
@@ -206,7 +207,7 @@ class App {
   }
 
   visitMap(x, y) {
-    return this.model && this.visit({ z: this.model.lift(x, y), title: "A place on the map", how: liftWords, xy: [x, y] });
+    return this.model && this.visit({ z: this.model.lift(x, y), title: "A place on the map", how: (judged) => liftWords(judged, atSea(this.ground, x, y)), xy: [x, y] });
   }
 
   visitCell(cell) {

@@ -66,8 +66,9 @@ class PlacePanel {
 }
 
 /* How good the lift of a click is. */
-function liftWords(judged) {
-  const lift = "A click has two coordinates, the model more: the place is the mean of the 15 cells nearest in the picture. ";
+function liftWords(judged, far) {
+  const lift = "A click has two coordinates, the model more: the place is the mean of the 15 cells nearest in the picture. "
+    + (far ? "None of them is near, so the answer is about the nearest shores, not about this point of the sea. " : "");
   return lift + (judged.kind === 0 ? `It is well supported itself (p-value ${number(judged.p)}).`
     : `Its own support is weak (p-value ${number(judged.p)}): between islands, such a mean is a mixture of what lies around, not a cell of its own.`);
 }

@@ -5,8 +5,8 @@ const COLUMNS = [
   { key: "gene", text: "Gene", hint: "" },
   { key: "effect", text: "Effect", hint: "difference of mean log1p counts per 10,000, in standard deviations" },
   { key: "fold", text: "log2 fold", hint: "log2 of the ratio of the means" },
-  { key: "a", text: "Mean first", hint: "mean in the first selection" },
-  { key: "b", text: "Mean second", hint: "mean in the second selection" },
+  { key: "a", text: "First", hint: "mean of the first, in counts per 10,000" },
+  { key: "b", text: "Second", hint: "mean of the second, in counts per 10,000" },
 ];
 
 class Selections {
@@ -18,7 +18,7 @@ class Selections {
     this.pair = make("div", { class: "fields" });
     this.result = make("div", { id: "differences" });
     byId("panel-selections").append(make("p", {}, "Hold Shift and drag round cells on the map, or switch the tool on and drag. Two selections can be compared."),
-      make("div", { class: "row" }, this.tool, this.group, button("Take this group", () => this.takeGroup(), { id: "take-group" })), this.list, this.pair, this.result);
+      make("div", { class: "row" }, this.tool), make("div", { class: "row" }, this.group, button("Take this group", () => this.takeGroup(), { id: "take-group" })), this.list, this.pair, this.result);
     this.update();
   }
 
@@ -58,7 +58,7 @@ class Selections {
     this.list.append(...this.sets.map((set) => make("li", {},
       make("input", { type: "text", value: set.name, "aria-label": "Name of the selection", onchange: (e) => { set.name = e.target.value; this.updatePair(); } }),
       make("span", { class: "value" }, count(set.cells.length, "cell")),
-      button("Show", () => this.app.highlight(set.cells)), button("×", () => this.remove(set), { "aria-label": `Remove ${set.name}` }))));
+      button("Show", () => this.app.highlight(this.app.highlighted === set.cells ? null : set.cells), { title: "Show only these cells in colour, or all again" }), button("×", () => this.remove(set), { "aria-label": `Remove ${set.name}` }))));
     this.updatePair();
   }
 
