@@ -246,11 +246,11 @@ def test_odd_pictures(isolario, run, tmp_path, values):
 # ---------------------------------------------------------------------------------------- the program in the page
 
 OPEN = """(async () => {
-  const map = JSON.parse(document.getElementById("map").textContent);
-  const bytes = (name) => Uint8Array.from(atob(document.querySelector(`script[data-name="${name}"]`).textContent), (c) => c.charCodeAt(0));
-  const { instance } = await WebAssembly.instantiate(bytes("wasm"));
-  const w = instance.exports;
-  w._initialize();
+  while (!window.isolario) await new Promise((wait) => setTimeout(wait, 20));
+  const { map, app } = window.isolario, w = app.model.wasm;
+  const parts = {};
+  for (const name of ["place", "xy", "z"]) parts[name] = await app.source.array(name).then((a) => new Uint8Array(a.buffer, a.byteOffset, a.byteLength));
+  const bytes = (name) => parts[name];
   const put = (b) => { const p = w.iso_web_alloc(b.length); new Uint8Array(w.memory.buffer).set(b, p); return p; };
   const place = bytes("place"), xy = put(bytes("xy")), z = put(bytes("z"));
   const text = () => { const m = new Uint8Array(w.memory.buffer, w.iso_web_error()); return new TextDecoder().decode(m.slice(0, m.indexOf(0))); };
