@@ -62,7 +62,8 @@ class Browser:
         message = json.loads(line)
         if message.get("method") == "Network.requestWillBeSent":
             self.requests.append(message["params"]["request"]["url"])
-        if message.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded", "Runtime.consoleAPICalled"):
+        about_graphics = message.get("params", {}).get("entry", {}).get("source") == "rendering"      # of this machine, not of the page
+        if message.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded", "Runtime.consoleAPICalled") and not about_graphics:
             self.log.append(message["params"])
         return message
 

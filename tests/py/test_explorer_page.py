@@ -329,11 +329,13 @@ def test_lasso_and_differential_genes(show, serve, run, paul15, folder):
     y0, y1 = page.evaluate("isolario.app.picture.view.y")
     third = (x1 - x0) / 3
     lasso(page, [[x0, y0], [x0 + third, y0], [x0 + third, y1], [x0, y1]])
-    lasso(page, [[x1 - third, y0], [x1, y0], [x1, y1], [x1 - third, y1]])
+    lasso(page, [[x1 - third, y0], [x1, y0], [x1, y1]])
     a, b = [np.array(s) for s in page.evaluate("isolario.selections.map((s) => Array.from(s.cells))")]
     xy = np.array(page.evaluate("Array.from(isolario.app.xy)")).reshape(-1, 2)
     inside = np.flatnonzero(xy[:, 0] < x0 + third)
     assert len(a) > 100 and len(np.setxor1d(a, inside)) < 0.03 * len(a), "what lies inside the line"
+    inside = np.flatnonzero((xy[:, 0] - x1 + third) / third > (xy[:, 1] - y0) / (y1 - y0))
+    assert len(b) > 100 and len(np.setxor1d(b, inside)) < 0.03 * len(b), "what lies inside a slanted one"
     page.locator("#compare").click()
     page.wait_for_selector("#differences table")
     rows = saved(page, lambda: page.locator("#save-genes").click())

@@ -18,8 +18,9 @@ function evidence(map, c) {
 
 function verdictBox(map, c) {
   const about = CLASSES[c.kind] || CLASSES[3];
+  const learned = c.kind === 2 && map.rules[c.rule] && map.rules[c.rule].learned;
   return make("div", { class: "verdict " + about.box },
-    make("p", { class: "word" }, make("span", { class: "sign", "aria-hidden": "true" }, about.sign), about.words),
+    make("p", { class: "word" }, make("span", { class: "sign", "aria-hidden": "true" }, about.sign), learned ? "Contradicts a rule learned from these data" : about.words),
     make("p", {}, evidence(map, c)),
     make("p", { class: "small" }, `p-value ${number(c.p)} · log density ${number(c.logDensity)}`));
 }
