@@ -93,11 +93,11 @@ def screen(page, x, y):
                             return [b.left + u, b.top + v]; }""", [x, y])
 
 
-def colors(page):
-    """Bytes of the canvas."""
-    return np.array(page.evaluate("""() => { const c = document.createElement("canvas"), from = document.getElementById("canvas");
+def colors(page, canvas="canvas"):
+    """Colours of one in ten pixels of a canvas."""
+    return np.array(page.evaluate("""(id) => { const c = document.createElement("canvas"), from = document.getElementById(id);
         c.width = from.width; c.height = from.height; const x = c.getContext("2d"); x.drawImage(from, 0, 0);
-        const d = x.getImageData(0, 0, c.width, c.height).data; const out = []; for (let i = 0; i < d.length; i += 40) out.push(d[i], d[i + 1], d[i + 2]); return out; }"""),
+        const d = x.getImageData(0, 0, c.width, c.height).data; const out = []; for (let i = 0; i < d.length; i += 40) out.push(d[i], d[i + 1], d[i + 2]); return out; }""", canvas),
                     int).reshape(-1, 3)
 
 
@@ -155,11 +155,16 @@ def test_without_webgl(show):
     assert len(np.unique(colors(page), axis=0)) > 20
 
 
-def test_prints(show):
-    page = show()
+@pytest.mark.parametrize("dark", [False, True])
+def test_prints(show, dark):
+    page = show(dark=dark)
     page.mouse.click(*screen(page, *page.evaluate("Array.from(isolario.app.xy.slice(0, 2))")))
     pdf = page.pdf(format="A4")
     assert 1 <= len(re.findall(rb"/Type\s*/Page\b(?!s)", pdf)) <= 4 and len(pdf) > 20000
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert np.median(colors(page, "paper")) > 200, "light paper"
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert (np.median(colors(page)) < 80) == dark, "and the screen as it was"
     page.emulate_media(media="print")
     assert page.locator("#frame").bounding_box()["width"] > 300 and not page.locator("[role=tablist]").is_visible()
 

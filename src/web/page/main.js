@@ -1,5 +1,7 @@
 /* main.js: puts the parts together, and holds what they share: the map, the colouring, the chosen place. */
 
+const PAPER_PIXELS = 670;     /* width of an A4 page within its margins */
+
 class App {
   async start() {
     this.source = new Source();
@@ -66,14 +68,23 @@ class App {
     byId("zoom-out").addEventListener("click", () => this.gestures.zoomBy(1 / 1.5));
     byId("zoom-fit").addEventListener("click", () => this.gestures.fit());
     const repaint = (printing) => {
+      if (printing) this.fitPaper();
       root.classList.toggle("printing", printing);
       picture.readTheme();
       this.paint(this.legend.only);
       picture.resize();
+      if (printing) picture.copyForPaper();
     };
     addEventListener("beforeprint", () => repaint(true));
     addEventListener("afterprint", () => repaint(false));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { repaint(false); this.legend.show(this.shown); });
+  }
+
+  /* On paper the frame keeps its shape and is made as small as an A4 page wants. */
+  fitPaper() {
+    const { width, height } = this.picture.view;
+    const sizes = { width: width + "px", height: height + "px", zoom: Math.min(1, PAPER_PIXELS / width) };
+    for (const [name, value] of Object.entries(sizes)) root.style.setProperty("--print-" + name, value);
   }
 
   say(words) { byId("say").textContent = words; }

@@ -80,6 +80,13 @@ class Picture {
     this.points.draw(this.view, this.ratio);
   }
 
+  /* A plain copy of the canvas: what WebGL has drawn comes too late for a page that is being printed. */
+  copyForPaper() {
+    const paper = byId("paper");
+    Object.assign(paper, { width: this.canvas.width, height: this.canvas.height });
+    paper.getContext("2d").drawImage(this.canvas, 0, 0);
+  }
+
   cellAt(px, py) { return this.grid.nearest(...this.view.toMap(px, py), 9 / this.view.scale); }
 
   /* Puts the view's middle there if it is out of sight. */
