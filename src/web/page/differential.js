@@ -6,13 +6,15 @@ const DECODED_CELLS = 300;    /* of each set, when decoded */
 const FETCHED_GENES = 400;    /* counts fetched from a folder, which has a file a gene */
 const LEAST_MEAN = 0.05;      /* added to means before their ratio is taken */
 
-/* sums: {n, mean, level, square} of each side. */
-function compared(j, a, b) {
+const log2Ratio = (a, b) => Math.log2((Math.max(0, a) + LEAST_MEAN) / (Math.max(0, b) + LEAST_MEAN));
+
+/* sums: {n, mean, level, square} of each side; fold(mean, mean) sets the means against each other. */
+function compared(j, a, b, fold) {
   const variance = (s) => Math.max(0, s.square / s.n - (s.level / s.n) ** 2);
   const pooled = Math.sqrt((a.n * variance(a) + b.n * variance(b)) / (a.n + b.n));
   const difference = a.level / a.n - b.level / b.n;
   return { gene: j, a: a.mean / a.n, b: b.mean / b.n, effect: pooled > 1e-9 ? difference / pooled : 0,
-    fold: Math.log2((Math.max(0, a.mean / a.n) + LEAST_MEAN) / (Math.max(0, b.mean / b.n) + LEAST_MEAN)) };
+    fold: fold(a.mean / a.n, b.mean / b.n) };
 }
 
 function evenly(cells, most) {
@@ -36,7 +38,8 @@ class Differential {
 
   async decoded(a, b) {
     const [x, y] = [await this.sums(a), await this.sums(b)];
-    return x.map((s, j) => compared(j, s, y[j]));
+    const fold = this.app.expression.ofCounts ? log2Ratio : (p, q) => p - q;      /* means of data that are no counts may be negative */
+    return x.map((s, j) => compared(j, s, y[j], fold));
   }
 
   async sums(cells) {
@@ -88,6 +91,6 @@ class Differential {
         sums[k].square += level * level;
       }
     }
-    return compared(j, ...sums);
+    return compared(j, ...sums, log2Ratio);
   }
 }

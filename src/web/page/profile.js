@@ -34,7 +34,7 @@ class Profile {
 
   /* Beyond 30 times, the mean cell has next to none. */
   fold(j) {
-    if (!this.app.expression.ofCounts) return number(this.values[j] - this.reference[j]);
+    if (!this.app.expression.ofCounts) return (this.values[j] > this.reference[j] ? "+" : "") + number(this.values[j] - this.reference[j]);
     const times = (this.values[j] + 1e-3) / (this.reference[j] + 1e-3);
     return times >= 1 ? `×${number(Math.round(10 * times) / 10)}` : `÷${number(Math.round(10 / times) / 10)}`;
   }

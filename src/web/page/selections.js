@@ -4,8 +4,8 @@ const SHOWN_ROWS = 40;
 const COLUMNS = [
   { key: "gene", text: "Gene", hint: "" },
   { key: "effect", text: "Effect", hint: "difference of mean log1p counts per 10,000, in standard deviations" },
-  { key: "fold", text: "log2 fold", hint: "log2 of the ratio of the means" },
-  { key: "a", text: "First", hint: "mean of the first, in counts per 10,000" },
+  { key: "fold", text: "log2 fold", hint: "the means set against each other" },
+  { key: "a", text: "First", hint: "mean of the first, in counts per 10,000 (or of data that are no counts)" },
   { key: "b", text: "Second", hint: "mean of the second, in counts per 10,000" },
 ];
 
@@ -101,9 +101,13 @@ class Selections {
     return this.rows.slice().sort((p, q) => (value(p) < value(q) ? -way : value(p) > value(q) ? way : p.gene - q.gene));
   }
 
+  /* "log2 fold", but the difference for decoded means of data that are no counts. */
+  foldName() { return this.app.expression.hasCounts || this.app.expression.ofCounts ? "log2 fold" : "difference"; }
+
   showTable() {
     const { app, result, sort } = this;
-    const head = COLUMNS.map((c) => make("th", { scope: "col", "aria-sort": sort.key === c.key ? (sort.down ? "descending" : "ascending") : "none" },
+    const columns = COLUMNS.map((c) => (c.key === "fold" ? { ...c, text: this.foldName() } : c));
+    const head = columns.map((c) => make("th", { scope: "col", "aria-sort": sort.key === c.key ? (sort.down ? "descending" : "ascending") : "none" },
       button(c.text + (sort.key === c.key ? (sort.down ? " ▾" : " ▴") : ""), () => {
         this.sort = { key: c.key, down: sort.key === c.key ? !sort.down : c.key !== "gene" };
         this.showTable();
@@ -118,7 +122,7 @@ class Selections {
   }
 
   table() {
-    return [["gene", "effect", "log2_fold", `mean ${this.names[0]}`, `mean ${this.names[1]}`],
+    return [["gene", "effect", this.foldName().replace(" ", "_"), `mean ${this.names[0]}`, `mean ${this.names[1]}`],
       ...this.sorted().map((r) => [this.app.map.genes[r.gene], r.effect, r.fold, r.a, r.b])];
   }
 
