@@ -25,11 +25,16 @@ static void slot_style(const page *p) { fwrite(iso_web_explorer_css.bytes, 1, is
 static void slot_script(const page *p) { fwrite(iso_web_explorer_js.bytes, 1, iso_web_explorer_js.size, p->file); }
 static void slot_connect(const page *p) { fputs(p->alone ? "'none'" : "'self'", p->file); }
 
+/* Packed, or without memory for that as it is. */
 static void put_array(FILE *f, const char *name, const void *bytes, int64_t n)
 {
-    fprintf(f, "<script type=\"application/octet-stream\" data-name=\"%s\">", name);
-    text_base64(f, bytes, n);
+    int64_t n_packed;
+    uint8_t *packed = text_deflate(bytes, n, &n_packed);
+    fprintf(f, "<script type=\"application/octet-stream\" data-name=\"%s\"%s>", name, packed ? " data-packed=\"deflate\"" : "");
+    if (packed) text_base64(f, packed, n_packed);
+    else text_base64(f, bytes, n);
     fputs("</script>\n", f);
+    iso_free(packed);
 }
 
 static void slot_data(const page *p)

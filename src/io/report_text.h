@@ -16,6 +16,8 @@ void js_integer(json *j, int64_t i);
 void js_base64(json *j, const unsigned char *bytes, int64_t n);
 
 void text_base64(FILE *f, const unsigned char *bytes, int64_t n);
+/* The bytes in zlib's format, the caller's; NULL without memory. */
+uint8_t *text_deflate(const void *bytes, int64_t n, int64_t *packed);
 /* The contents of a string literal of JSON, and of an HTML element or attribute. Bytes that are not UTF-8 become
  * U+FFFD. JSON has < > & as \uXXXX too, so that no name can end the <script> around it. */
 void text_json(FILE *f, const char *s);

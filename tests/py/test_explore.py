@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+import zlib
 
 import pytest
 
@@ -173,8 +174,8 @@ def test_counts(folder, counts):
 
 
 def inline(page, name):
-    text = re.search(rf'data-name="{name}">([^<]*)<', page.read_text()).group(1)
-    return base64.b64decode(text)
+    text = re.search(rf'data-name="{name}" data-packed="deflate">([^<]*)<', page.read_text()).group(1)
+    return zlib.decompress(base64.b64decode(text))
 
 
 def test_page_holds_the_same(page, folder, counts):

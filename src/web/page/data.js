@@ -1,4 +1,4 @@
-/* data.js: map.json and its arrays, from the page itself (base64) or from files beside it. docs/EXPLORER.md describes them. */
+/* data.js: map.json and its arrays, from the page itself (packed, base64) or from files beside it. docs/EXPLORER.md describes them. */
 
 const TYPES = { float32: Float32Array, uint8: Uint8Array, uint16: Uint16Array, int32: Int32Array, uint32: Uint32Array };
 
@@ -8,6 +8,11 @@ function fromBase64(text) {
   const bytes = new Uint8Array(raw.length);
   for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
   return bytes;
+}
+
+async function unpack(bytes) {
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
 async function fetchBytes(file) {
@@ -44,7 +49,8 @@ class Source {
     if (!element) throw new Trouble(`The page lacks its part “${name}”: it may have been cut short when it was copied.`);
     const bytes = fromBase64(element.textContent);
     element.remove();               /* its text takes more room than the values */
-    return bytes;
+    if (element.dataset.packed !== "deflate") return bytes;
+    return unpack(bytes).catch(() => { throw new Trouble(`The part “${name}” of this page is damaged: it may have been cut short when it was copied.`); });
   }
 
   array(name) {
