@@ -57,8 +57,13 @@ static iso_status read_from(iso_env *env, const iso_run_cells *r, const char *pa
     iso_dataset *d = NULL;
     iso_bound bound = {0};
     int64_t *rows = NULL;
+    uint8_t *keep = NULL;
     TRY(iso_dataset_open(env, path, layer, &d, err));
     ALLOC(rows, r->obs.n_rows, sizeof *rows);
+    ALLOC(keep, d->x.n_rows, sizeof *keep);
+    TRY(find_rows(r, d, rows, err));
+    for (int64_t i = 0; i < r->obs.n_rows; i++) keep[rows[i]] = 1;
+    TRY(iso_dataset_keep(d, keep, err));                     /* cells that the run left out may not bind: empty ones */
     TRY(find_rows(r, d, rows, err));
     TRY(iso_bind(env, r->model, d, &bound, err));
     TRY(take_rows(bound.x, rows, r->obs.n_rows, out, err));
@@ -66,6 +71,7 @@ done:
     iso_bound_clear(&bound);
     iso_dataset_free(d);
     iso_free(rows);
+    iso_free(keep);
     return st;
 }
 
