@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const file_names[] = {"model.safetensors", "latent.h5ad", "run.json", "report.html", "log.txt", "rules.tsv", "groups.safetensors"};
+static const char *const file_names[] = {"model.safetensors", "latent.h5ad", "run.json", "report.html", "log.txt", "rules.tsv", "groups.safetensors", "heads.safetensors"};
 enum { N_FILES = sizeof file_names / sizeof *file_names };
 
 char *iso_run_path(const iso_run *r, const char *name) { return iso_sprintf("%s/%s", r->folder, name); }
@@ -109,7 +109,7 @@ static iso_status view_cells(const iso_run *r, iso_run_cells *view, iso_error *e
     iso_status st = ISO_OK;
     const iso_split *p = &r->fitted.split;
     *view = (iso_run_cells){.model = r->fitted.model, .obs = r->data->obs, .mu = r->mu,
-                            .variance = r->fitted.model->v.c.autoencoder ? NULL : r->variance};
+                            .variance = r->fitted.model->v.c.autoencoder ? NULL : r->variance, .heads = r->heads};
     ALLOC(view->is_train, r->data->x.n_rows, sizeof *view->is_train);
     for (int64_t i = 0; i < p->n_train; i++) view->is_train[p->train[i]] = true;
 done:
@@ -130,6 +130,7 @@ static iso_status survey(iso_env *env, iso_run *r, iso_error *err)
     }
     mixture = r->judge.mixture, rules = r->judge.rules;
     r->judge = (iso_judge){0};
+    TRY(iso_heads_train(env, &r->fitted, r->options, r->mu, r->fitted.model->v.c.autoencoder ? NULL : r->variance, &r->heads, err));
     TRY(view_cells(r, &view, err));
     TRY(iso_run_judge_of(env, &view, &mixture, &rules, &r->judge, err));
     TRY(iso_landscape_make(env, &view, &r->judge, &r->atlas.distances, seed, &r->landscape, err));
@@ -169,11 +170,13 @@ done:
 static iso_status write_files(iso_env *env, iso_run *r, iso_error *err)
 {
     iso_status st = ISO_OK;
-    char *path = iso_run_path(r, "model.safetensors"), *rules = iso_run_path(r, "rules.tsv"), *groups = iso_run_path(r, "groups.safetensors");
-    FAIL_IF(!path || !rules || !groups, ISO_EMEMORY, "out of memory");
+    char *path = iso_run_path(r, "model.safetensors"), *rules = iso_run_path(r, "rules.tsv"), *groups = iso_run_path(r, "groups.safetensors"),
+         *heads = iso_run_path(r, "heads.safetensors");
+    FAIL_IF(!path || !rules || !groups || !heads, ISO_EMEMORY, "out of memory");
     TRY(iso_model_save(env, r->fitted.model, path, err));
     if (r->judge.mixture.K) TRY(iso_rules_write(rules, r->fitted.model, &r->judge.rules, err));
     if (r->judge.mixture.K) TRY(iso_mixture_write(groups, &r->judge.mixture, err));
+    if (r->heads.n) TRY(iso_heads_write(heads, &r->heads, err));
     TRY(iso_run_write_h5ad(env, r, err));
     if (r->atlas.xy) TRY(iso_run_write_report(env, r, err));
     TRY(iso_run_write_json(env, r, err));
@@ -181,6 +184,7 @@ done:
     iso_free(path);
     iso_free(rules);
     iso_free(groups);
+    iso_free(heads);
     return st;
 }
 
@@ -216,6 +220,7 @@ static void run_clear(iso_run *r)
     iso_free(r->mixture_fit);
     iso_free(r->mixture_depth);
     iso_judge_clear(&r->judge);
+    iso_heads_clear(&r->heads);
     iso_landscape_clear(&r->landscape);
     iso_free(r->labels);
     iso_free_texts(r->label_names, r->n_labels);

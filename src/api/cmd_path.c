@@ -119,6 +119,7 @@ iso_status iso_cmd_path(iso_env *env, const iso_options *o, const char *command_
         lent[k] = headings[k];
     }
     TRY(iso_gene_table(env, r.model, z, n, lent, o, err));
+    if (iso_opt_text(o, "spread")) TRY(iso_spread_table(env, &r, z, n, lent, iso_opt_text(o, "spread"), err));
 done:
     iso_free(lent);
     iso_free(headings);

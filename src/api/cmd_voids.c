@@ -84,7 +84,7 @@ static void print_heading(FILE *f, const iso_support *s, const double *share, do
     fprintf(f, "# samples of the prior in voids: %.3f (5 %%), %.3f (1 %%); %s: %.3f, %s: %.3f, %s: %.3f\n", 1 - share[ISO_PLACE_OBSERVED], deep,
             iso_place_names[ISO_PLACE_CHIMERA], share[ISO_PLACE_CHIMERA], iso_place_names[ISO_PLACE_RULE], share[ISO_PLACE_RULE],
             iso_place_names[ISO_PLACE_UNSEEN], share[ISO_PLACE_UNSEEN]);
-    fprintf(f, "place\tname\tother\tlog_density\tp_value\tvoid\tclass\tevidence\n");
+    fprintf(f, "place\tname\tother\tlog_density\tp_value\tvoid\tclass\tdisagreement\tuncertain\tevidence\n");
 }
 
 iso_status iso_cmd_voids(iso_env *env, const iso_options *o, const char *command_line, iso_error *err)
@@ -113,6 +113,8 @@ iso_status iso_cmd_voids(iso_env *env, const iso_options *o, const char *command
         putc('\t', t.file);
         if (p.other[i]) iso_put_name(t.file, p.other[i]);
         fprintf(t.file, "\t%.4f\t%.6g\t%s\t%s\t", judged[i].log_density, judged[i].p_value, judged[i].is ? "yes" : "no", iso_place_names[judged[i].is]);
+        if (r.heads.n) fprintf(t.file, "%.4f\t%s\t", judged[i].disagreement, judged[i].uncertain ? "yes" : "no");
+        else fputs("\t\t", t.file);
         print_evidence(t.file, &r, &j, &judged[i]);
         putc('\n', t.file);
     }

@@ -32,7 +32,7 @@ static const command rows[] = {
              "means), X_isolario_var (posterior variances), X_umap; obsp connectivities and distances; uns neighbors "
              "and "
              "isolario (options, provenance, verdict)\n"
-             "groups.safetensors\tprofiles of the groups, for the same\n"
+             "groups.safetensors, heads.safetensors\tprofiles of the groups, and more decoders (--n-heads), for what \"voids\" and \"path\" say\n"
              "rules.tsv\tpairs of genes that exclude each other in these cells (see \"voids\"); add your own\n"
              "report.html\tthe report: map, training curves, verdict on the latent space; one file, opens anywhere\n"
              "run.json\toptions, versions, input, timings and results, for programs\n"
@@ -165,7 +165,8 @@ static const command rows[] = {
              "gene\tname of the gene\n"
              "0 to 1\tone column for each of --steps points, named by how far along the path it is: share of a cell's "
              "counts that falls on the gene; for Gaussian models the mean\n"
-             "With --positions, where each cell of the run is along the path: a pseudotime, as good as the path.",
+             "With --positions, where each cell of the run is along the path: a pseudotime, as good as the path. With --spread, a table like the first of how "
+             "much the decoders of the run differ (its heads, see \"fit\"): a band of x exp(-2 s) to x exp(2 s) about each x.",
          .examples = "path run --key cell_type --from HSC --to Erythroid --steps 40 -o path.tsv",
      },
      iso_cmd_path},
@@ -233,6 +234,8 @@ static const command rows[] = {
              "class\tobserved, or what kind of void: chimera: what the place decodes to is a mixture of two groups as no 5 % of held-out "
              "cells are, and fits as well as they do; contradicts a rule: it has more of two genes that exclude each other than "
              "held-out cells have; else never observed\n"
+             "disagreement, uncertain\thow much the decoders of the run differ there, as the standard deviation of log shares, its mean over a cell's "
+             "counts; uncertain is yes where that is more than for 99 % of held-out cells: what is decoded there is not known; empty for a run without heads\n"
              "evidence\tthe two largest shares of the mixture of groups that explains what the place decodes to, and how well it "
              "fits; the two genes of the rule\n"
              "Rules are pairs of genes: those in RUN/rules.tsv, which fit learned from the counts (marker genes that fewer "

@@ -40,7 +40,7 @@ static int planned_epochs(const iso_options *o, int64_t n_train)
     return e < 8 ? 8 : e > 300 ? 300 : (int)e;
 }
 
-static iso_train_options training_options(const iso_options *o, int64_t n_train)
+iso_train_options iso_training_options(const iso_options *o, int64_t n_train)
 {
     return (iso_train_options){.max_epochs = planned_epochs(o, n_train),
                                .batch_size = iso_opt_int(o, "batch_size"),
@@ -219,7 +219,7 @@ iso_status iso_fit(iso_env *env, const iso_dataset *d, const iso_options *given,
     TRY(iso_model_new(env, d, o, &f->model, err));
     TRY(iso_bind(env, f->model, d, &f->bound, err));
     TRY(iso_split_cells(d, o, &f->split, err));
-    iso_train_options how = training_options(o, f->split.n_train);
+    iso_train_options how = iso_training_options(o, f->split.n_train);
     iso_info(env, "training on %lld cells (%lld validation, %lld test), %d epochs at most", (long long)f->split.n_train,
              (long long)f->split.n_validation, (long long)f->split.n_test, how.max_epochs);
     iso_train_names names = {d->obs.index, d->var.index};

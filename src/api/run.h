@@ -23,6 +23,7 @@ typedef struct iso_run {
     int32_t *mixture_codes, n_mixture;
     double *mixture_second, *mixture_fit, *mixture_depth;
     iso_judge judge;                      /* what places are judged by: the groups' mixture and the rules are learned from these cells */
+    iso_heads heads;
     iso_landscape landscape;              /* n_continents 0: no map */
     iso_realism realism;                  /* n 0: not measured */
     double read_s, map_s, total_s;

@@ -45,6 +45,9 @@ iso_status iso_run_open(iso_env *env, const iso_options *o, iso_run_cells *r, is
         FAIL_IF(L_variance != L || again.n_rows != r->obs.n_rows, ISO_EDATA, "%s: X_isolario_var and X_isolario differ in shape", path);
     }
     TRY(read_split(r, err));
+    iso_free(path);
+    FAIL_IF(!(path = iso_sprintf("%s/heads.safetensors", r->folder)), ISO_EMEMORY, "out of memory");
+    TRY(iso_heads_read(path, r->model, &r->heads, err));
 done:
     iso_frame_clear(&again);
     iso_free(path);
@@ -56,6 +59,7 @@ void iso_run_close(iso_run_cells *r)
 {
     iso_free(r->folder);
     iso_model_free(r->model);
+    iso_heads_clear(&r->heads);
     iso_frame_clear(&r->obs);
     iso_free(r->mu);
     iso_free(r->variance);

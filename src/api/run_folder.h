@@ -2,7 +2,7 @@
 #ifndef ISO_RUN_FOLDER_H
 #define ISO_RUN_FOLDER_H
 
-#include "model.h"
+#include "heads.h"
 
 /* The first input, a run folder: its model, and its latent.h5ad: obs, posterior means and variances [obs.n_rows,
  * n_latent], and which cells it was trained on. */
@@ -12,6 +12,7 @@ typedef struct iso_run_cells {
     iso_frame obs;
     float *mu, *variance;                 /* variance NULL: an autoencoder's */
     bool *is_train;
+    iso_heads heads;                      /* none: fitted without */
 } iso_run_cells;
 iso_status iso_run_open(iso_env *env, const iso_options *o, iso_run_cells *r, iso_error *err);
 void iso_run_close(iso_run_cells *r);

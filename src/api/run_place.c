@@ -5,6 +5,7 @@
 #include "rules_file.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -117,6 +118,33 @@ done:
     return st;
 }
 
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* What disagreement of the decoders is usual, from the references' places and states [n, G]. */
+static iso_status find_usual_disagreement(iso_env *env, const iso_run_cells *r, const float *states, int64_t n, iso_judge *j, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    int64_t L = r->model->v.c.n_latent;
+    const iso_support *s = &j->support;
+    float *z = NULL;
+    double *mean = NULL;
+    if (r->heads.n == 0) return ISO_OK;
+    ALLOC(z, n * L, sizeof *z);
+    ALLOC(mean, n, sizeof *mean);
+    for (int64_t i = 0; i < n; i++) memcpy(z + i * L, r->mu + s->reference[i * s->n_references / n] * L, (size_t)L * sizeof *z);
+    TRY(iso_heads_spread(env, r->model, &r->heads, z, states, n, NULL, mean, err));
+    qsort(mean, (size_t)n, sizeof *mean, ascending);
+    j->most_disagreement = mean[(int64_t)(0.99 * (double)(n - 1) + 0.5)];
+done:
+    iso_free(z);
+    iso_free(mean);
+    return st;
+}
+
 iso_status iso_run_judge_of(iso_env *env, const iso_run_cells *r, iso_mixture *m, iso_rules *rules, iso_judge *j, iso_error *err)
 {
     iso_status st = ISO_OK;
@@ -126,9 +154,9 @@ iso_status iso_run_judge_of(iso_env *env, const iso_run_cells *r, iso_mixture *m
     *m = (iso_mixture){0};
     *rules = (iso_rules){0};
     TRY(iso_run_support(env, r, &j->support, err));
-    if (j->mixture.K == 0) goto done;
     TRY(reference_states(env, r, &j->support, &states, &n_states, err));
-    TRY(iso_judge_calibrate(env, j, states, n_states, err));
+    TRY(find_usual_disagreement(env, r, states, n_states, j, err));
+    if (j->mixture.K) TRY(iso_judge_calibrate(env, j, states, n_states, err));
 done:
     iso_free(states);
     if (st) iso_judge_clear(j);
@@ -162,13 +190,21 @@ iso_status iso_run_judge_places(iso_env *env, const iso_run_cells *r, const iso_
     iso_status st = ISO_OK;
     int64_t L = r->model->v.c.n_latent;
     float *states = NULL;
+    double *disagreement = NULL;
     ALLOC(states, (n < MOST_STATES ? n : MOST_STATES) * r->model->n_genes, sizeof *states);
+    ALLOC(disagreement, MOST_STATES, sizeof *disagreement);
     for (int64_t at = 0; at < n; at += MOST_STATES) {
         int64_t some = n - at < MOST_STATES ? n - at : MOST_STATES;
         TRY(iso_decode(env, &r->model->v, z + at * L, some, NULL, states, NULL, NULL, err));
         TRY(iso_judge_places(env, j, z + at * L, states, some, out + at, err));
+        TRY(iso_heads_spread(env, r->model, &r->heads, z + at * L, states, some, NULL, disagreement, err));
+        for (int64_t i = 0; i < some; i++) {
+            out[at + i].disagreement = disagreement[i];
+            out[at + i].uncertain = r->heads.n && disagreement[i] > j->most_disagreement;
+        }
     }
 done:
+    iso_free(disagreement);
     iso_free(states);
     return st;
 }

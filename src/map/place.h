@@ -13,6 +13,8 @@ typedef struct iso_place {
     iso_place_class is;
     double log_density, p_value;
     iso_mixed mixed;              /* groups -1 without a mixture */
+    double disagreement;          /* of several decoders, if there are (api/heads.h); else 0 */
+    bool uncertain;               /* it is larger than for 99 % of held-out cells */
     int rule;                     /* of judge->rules, a contradicted one; -1: none */
 } iso_place;
 
@@ -22,6 +24,7 @@ typedef struct iso_judge {
     iso_mixture mixture;          /* K = 0: none */
     double most_second, least_fit; /* of held-out cells, decoded: 95 % have a second share as low, 95 % a fit as high */
     iso_rules rules;
+    double most_disagreement;     /* of several decoders: 99 % of held-out cells have no more; 0: there is one decoder */
 } iso_judge;
 
 /* Sets what is usual for the mixture, and the rules' levels, from what held-out cells decode to, states [n, G]: shares of counts.

@@ -198,14 +198,13 @@ static int likelihood(const iso_vae *v, heads h, int log_library)
     return iso_graph_op(v->g, &iso_op_likelihood, &how, 4, (int[]){h.mean, h.dropout, h.dispersion, log_library});
 }
 
-/* From a cell to the loss; returns the node of its log library size. */
-static int from_cell(iso_vae *v)
+/* From a cell to the loss. */
+static void from_cell(iso_vae *v)
 {
     encode(v);
     int log_library = library(v);
     v->reconstruction = likelihood(v, decode(v, v->z), log_library);
     v->loss = iso_graph_op(v->g, &iso_op_elbo, NULL, 3, (int[]){v->reconstruction, v->kl, v->library_kl});
-    return log_library;
 }
 
 static void set_first_values(iso_vae *v)
@@ -236,11 +235,12 @@ iso_status iso_vae_build(const iso_vae_config *c, uint64_t seed, iso_vae *v, iso
     FAIL_IF(!(v->g = iso_graph_new()), ISO_EMEMORY, "out of memory");
     FAIL_IF(c->dispersion == ISO_DISPERSION_LABEL && c->n_labels < 1, ISO_EUSAGE,
             "dispersion gene-label needs labels: give --labels-key");
-    int log_library = c->decoder_only ? -1 : from_cell(v);
+    bool has_library = c->likelihood->counts || c->likelihood->log1p_data;
+    if (!c->decoder_only) from_cell(v);
 
     /* The decoder alone, from a given z. */
     heads h = decode(v, iso_graph_input(v->g, ISO_SLOT_Z, c->n_latent));
-    if (!c->decoder_only) v->given = likelihood(v, h, log_library < 0 ? -1 : iso_graph_input(v->g, ISO_SLOT_LIBRARY, 1));
+    if (!c->decoder_only || c->decoder_loss) v->given = likelihood(v, h, has_library ? iso_graph_input(v->g, ISO_SLOT_LIBRARY, 1) : -1);
     v->decoded = c->likelihood->counts ? iso_graph_op(v->g, &iso_op_softmax, NULL, 1, &h.mean) : h.mean;
     v->logits = h.mean, v->hidden = h.hidden, v->given_dropout = h.dropout;
     v->given_dispersion = c->dispersion == ISO_DISPERSION_CELL ? h.dispersion : -1;

@@ -34,6 +34,7 @@ typedef struct iso_vae_config {
     /* For tests and teaching: a decoder that also sees the cell itself, which makes z superfluous; a dispersion held at
      * its first value. */
     bool decoder_sees_cell, fixed_dispersion;
+    bool decoder_loss;            /* with decoder_only: `given`, too */
     bool decoder_only;            /* no encoder, no loss: only decoded, hidden and the given_ heads; other nodes are -1 */
     int64_t max_elements; /* refuse to build more parameters and state than this (a damaged file); 0 = no limit */
 } iso_vae_config;

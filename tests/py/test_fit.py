@@ -325,12 +325,39 @@ def test_voids(isolario, fitted, tmp_path):
     out = isolario("voids", fitted, "--key", "kind", "--quiet").stdout
     comments = [line for line in out.splitlines() if line.startswith("#")]
     header, rows = table("\n".join(line for line in out.splitlines() if not line.startswith("#")))
-    assert header == ["place", "name", "other", "log_density", "p_value", "void", "class", "evidence"]
+    assert header == ["place", "name", "other", "log_density", "p_value", "void", "class", "disagreement", "uncertain", "evidence"]
     assert [row[0] for row in rows] == ["origin"] + ["prototype"] * GROUPS + ["group"] * GROUPS + ["halfway"] * (GROUPS * (GROUPS - 1) // 2)
     assert all(row[5] == "no" for row in rows if row[0] in ("group", "prototype"))
     assert all((row[5] == "yes") == (float(row[4]) <= 0.05) == (row[6] != "observed") for row in rows)
     share = float(comments[1].split(":")[1].split("(")[0])
     assert 0 < share < 1 and "impossible" not in out
+    assert all(row[7] == row[8] == "" for row in rows)              # too few cells for heads
+
+
+def test_heads(isolario, fitted, cells, tmp_path):
+    """Several decoders agree where cells are, and differ far from them; a run without them says nothing of it."""
+    run = tmp_path / "run"
+    isolario("fit", cells, "-o", run, "--n-heads", "3", "--head-epochs", "150", *SHORT)
+    words = ["--key", "leiden", "--from", "0", "--to", "1", "--steps", "9", "--route", "straight", "--quiet"]
+    isolario("path", run, *words, "--spread", tmp_path / "s.tsv", "-o", tmp_path / "p.tsv")
+    header, rows = table((tmp_path / "s.tsv").read_text())
+    expected, shares = table((tmp_path / "p.tsv").read_text())
+    spread = np.array([[float(v) for v in row[1:]] for row in rows])
+    assert header == expected and spread.shape == (GENES, 9) and (spread > 0).all()
+    _, rows = table("\n".join(isolario("voids", run, "--quiet").stdout.splitlines()[2:]))
+    differ = {place: np.mean([float(row[7]) for row in rows if row[0] == place]) for place in ("prototype", "halfway")}
+    assert differ["halfway"] > 1.1 * differ["prototype"] and {row[8] for row in rows} <= {"yes", "no"}
+    mean = (np.array([[float(v) for v in row[1:]] for row in shares]) * spread).sum(0)      # over a cell's counts, nearly
+    assert abs(mean[0] / [float(row[7]) for row in rows if row[0] == "prototype" and row[1] == "0"][0] - 1) < 0.2
+    with safe_open(run / "heads.safetensors", "np") as f:
+        file = {name: f.get_tensor(name) for name in f.keys()}
+    assert sorted({name.split(".")[0] for name in file}) == ["0", "1", "2"] and not any("encoder" in name for name in file)
+    assert all(not np.array_equal(file[name], file["1" + name[1:]]) for name in file if name.startswith("0.") and name.endswith("mean.weight"))
+    done = isolario("path", fitted, "--from", "cell-3", "--to", "cell-9", "--spread", tmp_path / "t.tsv", "-o", tmp_path / "q.tsv", check=False)
+    assert done.returncode == 1 and "--n-heads" in done.stderr and not (tmp_path / "t.tsv").exists()
+    (run / "heads.safetensors").write_bytes((fitted / "groups.safetensors").read_bytes())
+    done = isolario("voids", run, check=False)
+    assert done.returncode == 2 and "is not of this run" in done.stderr
 
 
 def test_rules(isolario, fitted, cells, tmp_path):
@@ -348,7 +375,7 @@ def test_rules(isolario, fitted, cells, tmp_path):
     rules.write_text("".join(f"{marker[i]}\t{marker[j]}\n" for i in range(GROUPS) for j in range(i)))
     _, rows = table("\n".join(isolario("voids", fitted, "--key", "kind", "--rules", rules, "--quiet").stdout.splitlines()[2:]))
     voids = [row for row in rows if row[0] == "halfway" and row[5] == "yes"]
-    assert voids and sum(row[6] == "contradicts a rule" and "a rule of yours" in row[7] for row in voids) >= len(voids) / 2
+    assert voids and sum(row[6] == "contradicts a rule" and "a rule of yours" in row[9] for row in voids) >= len(voids) / 2
     rules.write_text("Gene1\tGene999\n")
     done = isolario("voids", fitted, "--rules", rules, check=False)
     assert done.returncode == 2 and "line 1" in done.stderr and "Gene999" in done.stderr

@@ -15,7 +15,7 @@ const STEPS = 64;
 const CLASSES = [
   { name: "observed", words: "Cells like this were observed", hint: "land: cells support these places", css: "land", box: "good", sign: "✓" },
   { name: "chimera", words: "Looks like a mixture", hint: "two groups mixed explain these places, as two cells in one droplet do", css: "chimera", box: "warn", sign: "≈" },
-  { name: "contradicts a rule", words: "Contradicts a rule of yours", hint: "two genes that exclude each other (a rule given, or learned from these data) are on together", css: "rule", box: "bad", sign: "×" },
+  { name: "contradicts a rule", words: "Contradicts a rule", hint: "two genes that exclude each other (a rule given, or learned from these data) are on together", css: "rule", box: "bad", sign: "×" },
   { name: "never observed", words: "Never observed in these data", hint: "no mixture explains it; it may be real and unseen", css: "never", box: "warn", sign: "?" },
 ];
 
