@@ -67,7 +67,7 @@ const char *iso_explore_title(const iso_explore *x)
 static iso_status pack_place(iso_explore *x, iso_error *err)
 {
     iso_status st = ISO_OK;
-    iso_chart c = {.v = x->run.model->v, .judge = x->judge};
+    iso_chart c = {.v = x->run.model->v, .n_heads = x->run.heads.n, .heads = x->run.heads.v, .judge = x->judge};
     const iso_vae_config *config = &c.v.c;
     uint8_t *bytes = NULL, *place;
     int64_t n;

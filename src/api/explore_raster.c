@@ -11,7 +11,7 @@ static const double MARGIN = 0.05, BLUR = 3;      /* BLUR: pixels, deviation of 
 typedef struct raster {
     double x0, y0, x1, y1;
     float *density, *p;           /* [SIDE, SIDE] */
-    uint8_t *is;
+    uint8_t *is, *uncertain;
     int64_t n;                    /* pixels near cells: */
     int32_t *pixel;               /* [n] */
     float *z;                     /* [n, n_latent] */
@@ -114,6 +114,32 @@ done:
     return st;
 }
 
+/* Where the decoders disagree more than on data, from every second pixel of every second row, for its neighbours too. */
+static iso_status find_uncertain(const iso_explore *x, raster *r, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    int64_t L = x->run.model->v.c.n_latent, n = 0;
+    float *z = NULL;
+    int32_t *pixel = NULL;
+    iso_place *places = NULL;
+    ALLOC(z, r->n * L, sizeof *z);
+    ALLOC(pixel, r->n, sizeof *pixel);
+    ALLOC(places, r->n, sizeof *places);
+    for (int64_t i = 0; i < r->n; i++) {
+        if (r->pixel[i] % SIDE % 2 || r->pixel[i] / SIDE % 2) continue;
+        memcpy(z + n * L, r->z + i * L, (size_t)L * sizeof *z);
+        pixel[n++] = r->pixel[i];
+    }
+    TRY(iso_run_judge_places(x->env, &x->run, &x->judge, z, n, places, err));
+    for (int64_t i = 0; i < n; i++)
+        for (int k = 0; k < 4 && places[i].uncertain; k++) r->uncertain[pixel[i] + k % 2 + k / 2 * SIDE] = 1;
+done:
+    iso_free(z);
+    iso_free(pixel);
+    iso_free(places);
+    return st;
+}
+
 iso_status iso_explore_raster(iso_explore *x, json *j, iso_error *err)
 {
     iso_status st = ISO_OK;
@@ -121,12 +147,15 @@ iso_status iso_explore_raster(iso_explore *x, json *j, iso_error *err)
     set_frame(x, &r);
     TRY(iso_explore_add(x, "raster_density", ISO_FLOAT32, SIDE, SIDE, &r.density, err));
     TRY(iso_explore_add(x, "raster_class", ISO_UINT8, SIDE, SIDE, &r.is, err));
+    TRY(iso_explore_add(x, "raster_uncertain", ISO_UINT8, SIDE, SIDE, &r.uncertain, err));
     TRY(iso_explore_add(x, "raster_p_value", ISO_FLOAT32, SIDE, SIDE, &r.p, err));
     TRY(count_cells(x, &r, err));
     TRY(lift_pixels(x, &r, err));
+    if (x->run.heads.n) TRY(find_uncertain(x, &r, err));
     TRY(judge_pixels(x, &r, err));
     const struct { const char *key; double value; } numbers[] = {{"width", SIDE}, {"height", SIDE}, {"x0", r.x0}, {"y0", r.y0}, {"x1", r.x1}, {"y1", r.y1}};
-    const char *const arrays[][2] = {{"density", "raster_density"}, {"class", "raster_class"}, {"p_value", "raster_p_value"}};
+    const char *const arrays[][2] = {{"density", "raster_density"}, {"class", "raster_class"}, {"p_value", "raster_p_value"},
+                                      {"uncertain", "raster_uncertain"}};
     js_key(j, "raster");
     js_open(j, '{');
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) js_key(j, numbers[i].key), js_number(j, numbers[i].value);

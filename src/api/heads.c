@@ -2,6 +2,7 @@
 #include "heads.h"
 
 #include "io/tensors.h"
+#include "map/spread.h"
 
 #include <math.h>
 #include <string.h>
@@ -124,36 +125,6 @@ done:
 
 /* ---------------------------------------------------------------------------------- disagreement */
 
-typedef struct job {
-    const float *states;          /* [n, G] of the model */
-    const float *heads;           /* [heads, n, G] */
-    int64_t n, G;
-    int n_heads;
-    bool counts;
-    float *spread;                /* [n, G] or NULL */
-    double *mean;                 /* [n] */
-} job;
-
-static double value_of(const job *j, float state) { return j->counts ? log((double)state + 1e-12) : (double)state; }
-
-static void spread_of_place(void *arg, int64_t i)
-{
-    const job *j = arg;
-    double all = j->n_heads + 1;
-    j->mean[i] = 0;
-    for (int64_t g = 0; g < j->G; g++) {
-        double own = value_of(j, j->states[i * j->G + g]), sum = own, square = own * own, share = (double)j->states[i * j->G + g];
-        for (int k = 0; k < j->n_heads; k++) {
-            float state = j->heads[(k * j->n + i) * j->G + g];
-            double x = value_of(j, state);
-            sum += x, square += x * x, share += (double)state;
-        }
-        double sd = sqrt(fmax(0, (square - sum * sum / all) / (all - 1)));
-        if (j->spread) j->spread[i * j->G + g] = (float)sd;
-        j->mean[i] += sd * (j->counts ? share / all : 1 / (double)j->G);
-    }
-}
-
 iso_status iso_heads_spread(iso_env *env, const iso_model *m, const iso_heads *h, const float *z, const float *states, int64_t n, float *spread,
                             double *mean, iso_error *err)
 {
@@ -165,7 +136,7 @@ iso_status iso_heads_spread(iso_env *env, const iso_model *m, const iso_heads *h
     if (h->n == 0) return ISO_OK;
     ALLOC(heads, h->n * n * G, sizeof *heads);
     for (int k = 0; k < h->n; k++) TRY(iso_decode(env, &h->v[k], z, n, NULL, heads + k * n * G, NULL, NULL, err));
-    iso_parallel(env, n, spread_of_place, &(job){states, heads, n, G, h->n, m->v.c.likelihood->counts, spread, mean});
+    iso_spread(env, states, heads, h->n, n, G, m->v.c.likelihood->counts, spread, mean);
 done:
     iso_free(heads);
     return st;

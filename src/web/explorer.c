@@ -1,6 +1,8 @@
 /* explorer.c: see explorer.h. */
 #include "explorer.h"
 
+#include "map/spread.h"
+
 #include <string.h>
 
 iso_status iso_explorer_open(iso_env *env, const uint8_t *bytes, int64_t n, const float *xy, const float *z, int64_t n_cells, iso_explorer *out,
@@ -15,6 +17,9 @@ iso_status iso_explorer_open(iso_env *env, const uint8_t *bytes, int64_t n, cons
     TRY(iso_lift_new(xy, z, n_cells, c->n_latent, &out->lift, err));
     TRY(iso_decoder_new(env, &out->chart.v, false, &out->decoder, err));
     ALLOC(out->state, c->n_genes, sizeof *out->state);
+    ALLOC(out->others, c->n_genes * out->chart.n_heads, sizeof *out->others);
+    ALLOC(out->heads, out->chart.n_heads, sizeof *out->heads);
+    for (int k = 0; k < out->chart.n_heads; k++) TRY(iso_decoder_new(env, &out->chart.heads[k], false, &out->heads[k], err));
 done:
     if (st) iso_explorer_close(out);
     return st;
@@ -23,6 +28,9 @@ done:
 void iso_explorer_close(iso_explorer *e)
 {
     iso_decoder_free(e->decoder);
+    for (int k = 0; e->heads && k < e->chart.n_heads; k++) iso_decoder_free(e->heads[k]);
+    iso_free(e->heads);
+    iso_free(e->others);
     iso_lift_clear(&e->lift);
     iso_chart_clear(&e->chart);
     iso_free(e->state);
@@ -34,11 +42,37 @@ iso_status iso_explorer_decode(iso_explorer *e, const float *z, int64_t n, float
     return iso_decoder_run(e->decoder, z, n, NULL, out, NULL, NULL, err);
 }
 
+/* e->state and e->others of one place; its spread [G] (NULL: not wanted) and its mean. */
+static iso_status spread_at(iso_explorer *e, const float *z, float *spread, double *mean, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    int64_t G = e->chart.v.c.n_genes;
+    TRY(iso_explorer_decode(e, z, 1, e->state, err));
+    for (int k = 0; k < e->chart.n_heads; k++) TRY(iso_decoder_run(e->heads[k], z, 1, NULL, e->others + k * G, NULL, NULL, err));
+    *mean = 0;
+    if (e->chart.n_heads) iso_spread(e->env, e->state, e->others, e->chart.n_heads, 1, G, e->chart.v.c.likelihood->counts, spread, mean);
+    else if (spread) memset(spread, 0, (size_t)G * sizeof *spread);
+done:
+    return st;
+}
+
+iso_status iso_explorer_spread(iso_explorer *e, const float *z, int64_t n, float *out, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    double mean;
+    for (int64_t i = 0; i < n; i++) TRY(spread_at(e, z + i * e->lift.d, out + i * e->chart.v.c.n_genes, &mean, err));
+done:
+    return st;
+}
+
 iso_status iso_explorer_judge(iso_explorer *e, const float *z, iso_place *out, iso_error *err)
 {
     iso_status st = ISO_OK;
-    TRY(iso_explorer_decode(e, z, 1, e->state, err));
+    double mean;
+    TRY(spread_at(e, z, NULL, &mean, err));
     TRY(iso_judge_places(e->env, &e->chart.judge, z, e->state, 1, out, err));
+    out->disagreement = mean;
+    out->uncertain = e->chart.n_heads && mean > e->chart.judge.most_disagreement;
 done:
     return st;
 }

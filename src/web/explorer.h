@@ -12,7 +12,8 @@ typedef struct iso_explorer {
     iso_chart chart;
     iso_lift lift;
     iso_decoder *decoder;
-    float *state;                 /* [G] room for what one place decodes to */
+    iso_decoder **heads;          /* [chart.n_heads] */
+    float *state, *others;        /* [G], [heads, G] room for what one place decodes to */
 } iso_explorer;
 
 /* bytes [n]: see pack.h; xy [n_cells, 2], z [n_cells, n_latent]: the cells, lent until it is closed. */
@@ -21,6 +22,8 @@ iso_status iso_explorer_open(iso_env *env, const uint8_t *bytes, int64_t n, cons
 void iso_explorer_close(iso_explorer *e);
 /* What z [n, n_latent] decodes to: out [n, G] shares of a cell's counts, or Gaussian means. */
 iso_status iso_explorer_decode(iso_explorer *e, const float *z, int64_t n, float *out, iso_error *err);
+/* How much the decoders differ at z [n, n_latent]: out [n, G], see map/spread.h; 0 where there is one alone. */
+iso_status iso_explorer_spread(iso_explorer *e, const float *z, int64_t n, float *out, iso_error *err);
 iso_status iso_explorer_judge(iso_explorer *e, const float *z, iso_place *out, iso_error *err);
 /* A point of the picture to z [n_latent] and its p-value. */
 iso_status iso_explorer_lift(iso_explorer *e, float x, float y, float *z, double *p, iso_error *err);

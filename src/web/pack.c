@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { VERSION = 1, NAME = 32, MOST_DIMENSIONS = 1000, MOST_HIDDEN = 65536, MOST_LAYERS = 16, MOST_CATEGORIES = 1 << 20, MOST_RULES = 1 << 16 };
+enum { VERSION = 1, NAME = 32, MOST_DIMENSIONS = 1000, MOST_HIDDEN = 65536, MOST_LAYERS = 16, MOST_CATEGORIES = 1 << 20, MOST_RULES = 1 << 16, MOST_HEADS = 20 };
 static const char magic[8] = "ISOCHART";
 
 /* The first thing that goes wrong stays in st; then nothing more is read or written. */
@@ -153,6 +153,21 @@ static void decoder(stream *s, iso_vae *v)
     else iso_vae_clear(&alone);
 }
 
+static void heads(stream *s, iso_chart *c)
+{
+    int n = c->n_heads;
+    small(s, &n, 0, MOST_HEADS);
+    if (!s->st && s->reading && !(c->heads = iso_calloc(n, sizeof *c->heads))) s->st = iso_fail(s->err, ISO_EMEMORY, "out of memory");
+    for (int k = 0; !s->st && k < n; k++) {
+        decoder(s, &c->heads[k]);
+        if (!s->st && s->reading) c->n_heads = k + 1;
+        const iso_vae_config *own = &c->heads[k].c;
+        if (!s->st && (own->n_genes != c->v.c.n_genes || own->n_latent != c->v.c.n_latent || own->likelihood != c->v.c.likelihood ||
+                       own->n_categorical != c->v.c.n_categorical))
+            damaged(s, "a decoder is of another model");
+    }
+}
+
 /* --------------------------------------------------------------------------------- what places are judged by */
 
 static void density(stream *s, iso_density *q, int64_t d)
@@ -244,6 +259,9 @@ static void whole(stream *s, iso_chart *c)
     integer(s, &version, VERSION, VERSION);
     decoder(s, &c->v);
     if (s->st) return;
+    heads(s, c);
+    number(s, &c->judge.most_disagreement);
+    if (s->st) return;
     support(s, &c->judge.support, c->v.c.n_latent);
     mixture(s, &c->judge, c->v.c.n_genes);
     rules(s, &c->judge.rules, c->v.c.n_genes);
@@ -280,6 +298,8 @@ iso_status iso_chart_unpack(const uint8_t *from, int64_t n, iso_chart *out, iso_
 void iso_chart_clear(iso_chart *c)
 {
     iso_vae_clear(&c->v);
+    for (int k = 0; k < c->n_heads; k++) iso_vae_clear(&c->heads[k]);
+    iso_free(c->heads);
     iso_judge_clear(&c->judge);
     iso_route_graph_clear(&c->route);
     iso_free(c->normaliser);

@@ -9,6 +9,8 @@
 
 typedef struct iso_chart {
     iso_vae v;                    /* unpacked: a decoder alone */
+    int n_heads;
+    iso_vae *heads;               /* [n_heads] other decoders: see map/spread.h */
     iso_judge judge;              /* unpacked: references of all batches together */
     iso_route_graph route;
     int64_t n_normaliser;         /* 0 for Gaussian laws */

@@ -282,7 +282,7 @@ def test_legend_singles_out(show):
 # ------------------------------------------------------------------------------------------------- paths, selections, sliders
 
 
-def test_path_between_groups(show, isolario, run):
+def test_path_between_groups(show, isolario, run, tmp_path):
     page = show()
     page.locator("#tab-path").click()
     page.locator("#path-from").select_option(label="7MEP")
@@ -296,10 +296,14 @@ def test_path_between_groups(show, isolario, run):
     assert page.locator("#path-lines .line.void").count() >= (support < 1)
     rows = saved(page, lambda: page.locator("#save-path").click())
     assert len(rows) == 62 and rows[0][:5] == ["point", "x", "y", "p_value", "class"]
-    _, wanted = table_of(isolario("path", run, "--key", "cluster", "--from", "7MEP", "--to", "16Neu", "--route", "straight", "--steps", 61).stdout)
+    _, wanted = table_of(isolario("path", run, "--key", "cluster", "--from", "7MEP", "--to", "16Neu", "--route", "straight", "--steps", 61,
+                                  "--spread", tmp_path / "spread.tsv").stdout)
     got = np.array([[float(v) for v in r[15:]] for r in rows[1:]])
     assert np.allclose(got, 1e4 * wanted.T, rtol=1e-3, atol=1e-3)
-    assert page.locator(".charts figure").count() == 8
+    assert page.locator(".charts figure").count() == 8 and page.locator(".charts .band").count() == 8
+    _, spread = table_of((tmp_path / "spread.tsv").read_text())
+    got = np.array(page.evaluate("Array.from(isolario.app.paths.path.spread)")).reshape(61, -1)
+    assert np.allclose(got, spread.T, rtol=2e-3, atol=1e-4)
     dot = page.locator("#path-dot")
     dot.focus()
     for _ in range(5):
@@ -314,6 +318,17 @@ def test_path_between_groups(show, isolario, run):
     page.locator("#path-gene").fill("Gata1")
     page.keyboard.press("Enter")
     assert page.locator(".charts .gene").first.inner_text() == "Gata1"
+
+
+def test_grey_where_decoders_disagree(show, isolario, run):
+    """The class of each prototype as `voids` has it, and what the panel says of one that is uncertain; the raster has grey."""
+    rows = [r.split("\t") for r in isolario("voids", run, "--key", "cluster").stdout.split("\n") if r.startswith("prototype")]
+    page = show()
+    page.wait_for_function("isolario.app.ground")
+    assert page.evaluate("isolario.app.ground.unsure") and page.locator(".patch.unsure").count() == 1
+    found = page.evaluate("isolario.map.groups.places.map((g) => isolario.app.model.classify(Float32Array.from(g.prototype.z)))")
+    assert [f["uncertain"] for f in found] == [row[8] == "yes" for row in rows] and any(f["uncertain"] for f in found)
+    assert np.allclose([f["disagreement"] for f in found], [float(row[7]) for row in rows], rtol=1e-2, atol=1e-3)
 
 
 def lasso(page, points):

@@ -36,25 +36,27 @@ function padded(values, r, outside) {
   return out;
 }
 
-/* fields [H, W, 2]: density, and a blurred sea (0 inland .. 1 far out); masks [H, W, 4]: classes 1, 2, 3, and sea with a smooth coast. */
+/* fields [H, W, 4]: density, a blurred sea (0 inland .. 1 far out), and where decoders disagree; masks [H, W, 4]: classes 1, 2, 3, and sea with a smooth coast. */
 async function readGround(source) {
   const r = source.map.raster;
   const [width, height] = [r.width + 2 * MARGIN, r.height + 2 * MARGIN];
   const [density, kind] = [padded(await source.array(r.density), r, 0), padded(await source.array(r.class), r, OPEN_SEA)];
+  const uncertain = padded(await source.array(r.uncertain), r, 0);
   const [sideX, sideY] = [(r.x1 - r.x0) / r.width, (r.y1 - r.y0) / r.height];
   const box = [r.x0 - MARGIN * sideX, r.y0 - MARGIN * sideY, r.x1 + MARGIN * sideX, r.y1 + MARGIN * sideY];
   const n = width * height;
   const sea = Float32Array.from(kind, (k) => (k === OPEN_SEA ? 1 : 0));
   const [coast, far] = [blurred(sea, width, height, 1), blurred(sea, width, height, 5)];
-  const fields = new Float32Array(2 * n);
+  const fields = new Float32Array(4 * n);
   const masks = new Uint8Array(4 * n);
   for (let i = 0; i < n; i++) {
-    fields[2 * i] = density[i];
-    fields[2 * i + 1] = far[i];
+    fields[4 * i] = density[i];
+    fields[4 * i + 1] = far[i];
+    fields[4 * i + 2] = uncertain[i];
     if (kind[i] >= 1 && kind[i] <= 3) masks[4 * i + kind[i] - 1] = 255;
     masks[4 * i + 3] = 255 * coast[i];
   }
-  return { width, height, box, fields, masks, kind, kinds: new Set(kind) };
+  return { width, height, box, fields, masks, kind, kinds: new Set(kind), unsure: uncertain.includes(1) };
 }
 
 /* Whether no cell is near a point of the picture. */

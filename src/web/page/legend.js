@@ -26,7 +26,8 @@ class Legend {
     const check = (text, id, on) => make("label", { class: "check" }, make("input", { type: "checkbox", id, checked: true, onchange: (e) => on(e.target.checked) }), text);
     const some = CLASSES.some((_, k) => k && kinds.has(k));
     return make("div", {}, make("h4", {}, "Land and sea"), make("ul", { class: "seas" },
-      ...CLASSES.map((c) => row(c.css, c.words, "– " + c.hint)), row("sea", "Open sea", "– no cell is near in the picture")),
+      ...CLASSES.map((c) => row(c.css, c.words, "– " + c.hint)), row("sea", "Open sea", "– no cell is near in the picture"),
+      app.ground.unsure ? row("unsure", "Grey", "– the model's decoders disagree more than on data: what is decoded there is a guess") : null),
       some ? null : make("p", { class: "small" }, "None of the voids shows in this picture."),
       make("div", { class: "row" }, check("Names", "show-names", (on) => app.showNames(on)), check("Land and sea", "show-ground", (on) => app.showGround(on))));
   }

@@ -48,6 +48,7 @@ class PathPanel {
     path.xy = app.model.project(path.z);
     path.kind = Array.from(path.p, (_, i) => app.model.classify(path.z.subarray(i * L, (i + 1) * L)).kind);
     path.genes = app.expression.decode(path.z);
+    path.spread = app.model.spread(path.z);
     path.support = path.p.filter((p) => p > IN_VOID).length / PATH_POINTS;
     this.path = path;
     app.say("");
@@ -58,6 +59,15 @@ class PathPanel {
   course(j) {
     const { expression, map } = this.app;
     return Float32Array.from({ length: PATH_POINTS }, (_, i) => expression.level(this.path.genes[i * map.n_genes + j]));
+  }
+
+  /* What the decoders allow of gene j at every point: two deviations either way, [low, high]. */
+  band(j) {
+    const { expression, map } = this.app;
+    return Array.from({ length: PATH_POINTS }, (_, i) => {
+      const [v, s] = [this.path.genes[i * map.n_genes + j], 2 * this.path.spread[i * map.n_genes + j]];
+      return expression.ofCounts ? [expression.level(v * Math.exp(-s)), expression.level(v * Math.exp(s))] : [v - s, v + s];
+    });
   }
 
   changing() {
@@ -93,7 +103,7 @@ class PathPanel {
     this.where = make("p", { class: "small", "aria-live": "polite" });
     result.textContent = "";
     result.append(this.verdict(), make("label", { class: "wide" }, "Place on the path", this.slider), this.where,
-      make("h4", {}, "Genes along the path"), make("div", { class: "row" }, this.genes.element, button("Save (CSV)", () => save("path.csv", this.rows()), { id: "save-path" })), this.charts,
+      make("h4", {}, "Genes along the path"), make("p", { class: "small" }, "Bands: two standard deviations of what the model's decoders say."), make("div", { class: "row" }, this.genes.element, button("Save (CSV)", () => save("path.csv", this.rows()), { id: "save-path" })), this.charts,
       make("h4", {}, "Expected expression there"), this.profile.element);
     this.showCharts();
     this.moveTo(0);
@@ -109,13 +119,16 @@ class PathPanel {
 
   chart(j) {
     const y = this.course(j);
-    const [low, high] = [Math.min(...y), Math.max(...y)];
-    const at = (i) => [2 + (i / (PATH_POINTS - 1)) * 156, 46 - ((y[i] - low) / (high - low || 1)) * 42];
+    const band = this.band(j);
+    const [low, high] = [Math.min(...band.map((b) => b[0])), Math.max(...band.map((b) => b[1]))];
+    const place = (i, value) => [2 + (i / (PATH_POINTS - 1)) * 156, 46 - ((value - low) / (high - low || 1)) * 42];
+    const at = (i) => place(i, y[i]);
     const svg = draw("svg", { viewBox: "0 0 160 50", role: "img", "aria-label": `${this.app.map.genes[j]}: from ${number(y[0])} to ${number(y[PATH_POINTS - 1])}` });
+    svg.append(draw("polygon", { class: "band", points: [...band.map((b, i) => place(i, b[1])), ...band.map((b, i) => place(i, b[0])).reverse()].join(" ") }));
     for (let i = 1; i < PATH_POINTS; i++) svg.append(draw("polyline", { points: `${at(i - 1)} ${at(i)}`, class: this.path.p[i] > IN_VOID ? "line" : "line dash" }));
     svg.append(draw("line", { class: "cursor", y1: 0, y2: 50 }));
     return make("figure", {}, make("figcaption", {}, button(this.app.map.genes[j], () => this.app.colorByGene(j), { class: "gene" }),
-      make("span", { class: "value" }, `${this.back(low)} – ${this.back(high)}`)), svg);
+      make("span", { class: "value" }, `${this.back(Math.min(...y))} – ${this.back(Math.max(...y))}`)), svg);
   }
 
   back(level) { return number(this.app.expression.ofCounts ? Math.expm1(level) : level); }

@@ -22,6 +22,7 @@ function verdictBox(map, c) {
   return make("div", { class: "verdict " + about.box },
     make("p", { class: "word" }, make("span", { class: "sign", "aria-hidden": "true" }, about.sign), learned ? "Contradicts a rule learned from these data" : about.words),
     make("p", {}, evidence(map, c)),
+    c.uncertain ? make("p", {}, "The model's decoders disagree here more than on 99 % of held-out cells: what follows is a guess.") : null,
     make("p", { class: "small" }, `p-value ${number(c.p)} · log density ${number(c.logDensity)}`));
 }
 

@@ -20,7 +20,7 @@ float line(float value, float level, float wide) {
 void main() {
   vec2 at = center + (gl_FragCoord.xy - half_frame) / scale;
   vec2 uv = (at - box.xy) / (box.zw - box.xy);
-  vec2 field = texture(fields, uv).rg;
+  vec3 field = texture(fields, uv).rgb;
   vec4 mask = texture(masks, uv);
   float out_at_sea = smoothstep(0.45, 0.55, mask.a);
   vec3 c = mix(land, sea, out_at_sea);
@@ -33,6 +33,10 @@ void main() {
   c = mix(c, mix(mix(sea, chimera, 0.35), chimera, waves), smoothstep(0.3, 0.6, mask.r));
   c = mix(c, mix(mix(sea, rule, 0.3), rule, crossed), smoothstep(0.3, 0.6, mask.g));
   c = mix(c, mix(mix(sea, never, 0.3), never, dots), smoothstep(0.3, 0.6, mask.b));
+
+  /* Grey where the decoders disagree. */
+  float pale = dot(c, vec3(0.3, 0.59, 0.11));
+  c = mix(c, mix(vec3(pale), vec3(0.5), 0.22), 0.85 * smoothstep(0.3, 0.7, field.b) * (1.0 - out_at_sea));
 
   float level = field.r * 6.0;
   float contour = (1.0 - smoothstep(0.2, 1.2, abs(fract(level + 0.5) - 0.5) / max(fwidth(level), 1e-6))) * step(0.5, level);
@@ -56,7 +60,7 @@ class Sea {
     gl.enableVertexAttribArray(at);
     gl.vertexAttribPointer(at, 2, gl.FLOAT, false, 0, 0);
     gl.bindVertexArray(null);
-    this.fields = this.texture(gl.RG16F, gl.RG, gl.FLOAT, ground.fields);
+    this.fields = this.texture(gl.RGBA16F, gl.RGBA, gl.FLOAT, ground.fields);
     this.masks = this.texture(gl.RGBA8, gl.RGBA, gl.UNSIGNED_BYTE, ground.masks);
   }
 

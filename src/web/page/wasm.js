@@ -22,7 +22,7 @@ class Model {
     this.zIn = this.alloc(4 * this.L * DECODE_AT_ONCE);
     this.zEnd = this.alloc(4 * this.L);
     this.wide = this.alloc(4 * this.G * DECODE_AT_ONCE);
-    this.answer = this.alloc(8 * 10);
+    this.answer = this.alloc(8 * 12);
     return this;
   }
 
@@ -53,22 +53,28 @@ class Model {
     throw new Trouble("The model says: " + new TextDecoder().decode(bytes.slice(0, bytes.indexOf(0))));
   }
 
-  /* z [n, L] to [n, G]. */
-  decode(z) {
+  /* z [n, L] to [n, G]: by a function of the model. */
+  each(z, made) {
     const n = z.length / this.L;
     const out = new Float32Array(n * this.G);
     for (let i = 0; i < n; i += DECODE_AT_ONCE) {
       const m = Math.min(DECODE_AT_ONCE, n - i);
-      this.check(this.wasm.iso_web_decode(this.set(this.zIn, z.subarray(i * this.L, (i + m) * this.L)), m, this.wide));
+      this.check(made(this.set(this.zIn, z.subarray(i * this.L, (i + m) * this.L)), m, this.wide));
       out.set(new Float32Array(this.wasm.memory.buffer, this.wide, m * this.G), i * this.G);
     }
     return out;
   }
 
+  decode(z) { return this.each(z, this.wasm.iso_web_decode); }
+
+  /* How much the decoders differ: standard deviations of log shares. */
+  spread(z) { return this.each(z, this.wasm.iso_web_spread); }
+
   classify(z) {
     this.check(this.wasm.iso_web_classify(this.set(this.zIn, z), this.answer));
-    const a = this.doubles(this.answer, 10);
-    return { kind: a[0], logDensity: a[1], p: a[2], fit: a[4], first: a[5], firstShare: a[6], second: a[7], secondShare: a[8], rule: a[9] };
+    const a = this.doubles(this.answer, 12);
+    return { kind: a[0], logDensity: a[1], p: a[2], fit: a[4], first: a[5], firstShare: a[6], second: a[7], secondShare: a[8], rule: a[9],
+      disagreement: a[10], uncertain: a[11] !== 0 };
   }
 
   /* A point of the picture to z. */

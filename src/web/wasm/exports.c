@@ -15,6 +15,7 @@ void EXPORT(iso_web_free)(void *p);
 const char *EXPORT(iso_web_error)(void);
 int EXPORT(iso_web_open)(const uint8_t *place, int bytes, const float *xy, const float *z, int n_cells);
 int EXPORT(iso_web_decode)(const float *z, int n, float *out);
+int EXPORT(iso_web_spread)(const float *z, int n, float *out);
 int EXPORT(iso_web_classify)(const float *z, double *out);
 double EXPORT(iso_web_lift)(double x, double y, float *z);
 int EXPORT(iso_web_project)(const float *z, int n, float *xy);
@@ -45,6 +46,11 @@ int iso_web_decode(const float *z, int n, float *out)
     return closed() ? ISO_EUSAGE : iso_explorer_decode(&explorer, z, n, out, &error);
 }
 
+int iso_web_spread(const float *z, int n, float *out)
+{
+    return closed() ? ISO_EUSAGE : iso_explorer_spread(&explorer, z, n, out, &error);
+}
+
 int iso_web_classify(const float *z, double *out)
 {
     iso_status st = closed();
@@ -52,7 +58,7 @@ int iso_web_classify(const float *z, double *out)
     if (!st) st = iso_explorer_judge(&explorer, z, &p, &error);
     if (st) return st;
     const double answer[] = {p.is, p.log_density, p.p_value, p.mixed.share[1], p.mixed.fit, p.mixed.group[0], p.mixed.share[0],
-                             p.mixed.group[1], p.mixed.share[1], p.rule};
+                             p.mixed.group[1], p.mixed.share[1], p.rule, p.disagreement, p.uncertain};
     for (size_t i = 0; i < sizeof answer / sizeof *answer; i++) out[i] = answer[i];
     return ISO_OK;
 }
