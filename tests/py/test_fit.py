@@ -449,7 +449,7 @@ def test_compare(isolario, cells):
     ["--encoder-input", "log1p_normalized"], ["--validation-fraction", "0", "--no-early-stopping"], ["--preset", "scvi"],
 ])
 def test_every_kind_of_model_trains_saves_and_loads(isolario, cells, tmp_path, options):
-    isolario("fit", cells, "-o", tmp_path / "run", "--max-epochs", "4", "--quiet", *options)
+    isolario("fit", cells, "-o", tmp_path / "run", "--max-epochs", "4", "--n-heads", "2", "--quiet", *options)
     isolario("embed", tmp_path / "run", cells, "-o", tmp_path / "e.h5ad", "--quiet")
     a, b = read(tmp_path / "e.h5ad"), read(tmp_path / "run" / "latent.h5ad")
     assert np.array_equal(a.obsm["X_isolario"], b.obsm["X_isolario"])
@@ -461,6 +461,14 @@ def test_every_kind_of_model_trains_saves_and_loads(isolario, cells, tmp_path, o
         assert "X_isolario_var" not in b.obsm
     else:
         assert sampled.returncode == 0 and read(tmp_path / "s.h5ad").shape == (50, GENES)
+    _, rows = table("\n".join(isolario("voids", tmp_path / "run", "--key", "kind", "--quiet").stdout.splitlines()[2:]))
+    assert np.isfinite([float(value) for row in rows for value in (row[3], row[4], row[7])]).all() and max(float(row[7]) for row in rows) > 0
+    _, rows = table(isolario("map", tmp_path / "run", "--key", "kind", "--quiet").stdout)
+    assert len(rows) == GROUPS
+    isolario("path", tmp_path / "run", "--key", "kind", "--from", "k0", "--to", "k1", "--positions", tmp_path / "p.tsv", "--spread", tmp_path / "s.tsv",
+             "-o", tmp_path / "g.tsv", "--quiet")
+    isolario("explore", tmp_path / "run", "-o", tmp_path / "map.html", "--quiet")
+    assert (tmp_path / "map.html").stat().st_size > 100_000
 
 
 def test_gaussian_takes_continuous_data(isolario, tmp_path):
