@@ -116,6 +116,25 @@ done:
     return st;
 }
 
+static iso_status find_prototypes(iso_env *env, iso_run *r, const iso_run_cells *view, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    iso_groups g = {.codes = (int32_t *)groups_of(r, &r->n_groups)};       /* lent */
+    float *z = NULL;
+    g.n = r->n_groups;
+    ALLOC(z, g.n * r->fitted.model->v.c.n_latent, sizeof *z);
+    ALLOC(r->nearest, g.n, sizeof *r->nearest);
+    ALLOC(r->prototypes, g.n, sizeof *r->prototypes);
+    ALLOC(r->is_prototype, r->data->x.n_rows, sizeof *r->is_prototype);
+    TRY(iso_run_prototypes(env, view, &g, z, r->nearest, err));
+    TRY(iso_run_judge_places(env, view, &r->judge, z, g.n, r->prototypes, err));
+    for (int32_t k = 0; k < g.n; k++)
+        if (r->nearest[k] >= 0) r->is_prototype[r->nearest[k]] = 1;
+done:
+    iso_free(z);
+    return st;
+}
+
 /* Densities, continents, voids; and whether generated cells are like real ones. */
 static iso_status survey(iso_env *env, iso_run *r, iso_error *err)
 {
@@ -134,6 +153,7 @@ static iso_status survey(iso_env *env, iso_run *r, iso_error *err)
     TRY(view_cells(r, &view, err));
     TRY(iso_run_judge_of(env, &view, &mixture, &rules, &r->judge, err));
     TRY(iso_landscape_make(env, &view, &r->judge, &r->atlas.distances, seed, &r->landscape, err));
+    TRY(find_prototypes(env, r, &view, err));
     if (r->fitted.model->v.c.likelihood->counts && !r->fitted.model->v.c.autoencoder)
         TRY(iso_realism_of_run(env, &view, &r->data->x, seed, &r->realism, err));
 done:
@@ -222,6 +242,9 @@ static void run_clear(iso_run *r)
     iso_judge_clear(&r->judge);
     iso_heads_clear(&r->heads);
     iso_landscape_clear(&r->landscape);
+    iso_free(r->nearest);
+    iso_free(r->prototypes);
+    iso_free(r->is_prototype);
     iso_free(r->labels);
     iso_free_texts(r->label_names, r->n_labels);
 }

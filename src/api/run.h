@@ -24,6 +24,10 @@ typedef struct iso_run {
     double *mixture_second, *mixture_fit, *mixture_depth;
     iso_judge judge;                      /* what places are judged by: the groups' mixture and the rules are learned from these cells */
     iso_heads heads;
+    int32_t n_groups;                     /* labels, or else clusters */
+    int64_t *nearest;                     /* [n_groups] the cell nearest to each group's prototype; -1: no cells */
+    iso_place *prototypes;                /* [n_groups] what the prototypes' places are */
+    uint8_t *is_prototype;                /* [cells] */
     iso_landscape landscape;              /* n_continents 0: no map */
     iso_realism realism;                  /* n 0: not measured */
     double read_s, map_s, total_s;

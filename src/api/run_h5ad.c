@@ -54,6 +54,7 @@ iso_status iso_run_write_h5ad(iso_env *env, const iso_run *r, iso_error *err)
                                  .codes = r->landscape.continent,
                                  .categories = continents,
                                  .n_categories = r->landscape.n_continents},
+                                {.name = (char *)"is_prototype", .kind = ISO_COL_BOOL, .bools = r->is_prototype},
                                 {.name = (char *)"log_density", .kind = ISO_COL_REAL, .reals = r->landscape.log_density},
                                 {.name = (char *)"p_value", .kind = ISO_COL_REAL, .reals = r->landscape.p_value},
                                 {.name = (char *)"mixture_group",
@@ -96,7 +97,7 @@ iso_status iso_run_write_h5ad(iso_env *env, const iso_run *r, iso_error *err)
     bool ae = m->v.c.autoencoder, map = r->atlas.xy != NULL;
     iso_h5ad_out out = {.obs = &r->data->obs,
                         .extra_obs = extra + !map,
-                        .n_extra_obs = (map ? 5 : 1) + (r->mixture_fit ? 4 : 0),
+                        .n_extra_obs = (map ? 6 : 1) + (r->mixture_fit ? 4 : 0),
                         .obsm = obsm + !map,
                         .n_obsm = 3 - !map - ae,
                         .obsp = obsp,

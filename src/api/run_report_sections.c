@@ -174,6 +174,32 @@ static void section_continents(report_page *p, iso_report_section *s)
                               .n_columns = CONTINENT_COLUMNS};
 }
 
+enum { MOST_PROTOTYPES = 40, PROTOTYPE_COLUMNS = 5 };
+
+static void section_prototypes(report_page *p, iso_report_section *s)
+{
+    const iso_run *r = p->run;
+    int shown = r->n_groups < MOST_PROTOTYPES ? r->n_groups : MOST_PROTOTYPES, at = 0;
+    const char **cells = report_own(p, iso_calloc((shown + 1) * PROTOTYPE_COLUMNS, sizeof *cells));
+    if (!cells) return;
+    for (const char *const *h = (const char *const[]){"group", "nearest cell", "the place is", "p", "decoders differ by", NULL}; *h; h++) cells[at++] = *h;
+    for (int32_t k = 0; k < shown; k++) {
+        const iso_place *place = &r->prototypes[k];
+        if (r->nearest[k] < 0) continue;
+        cells[at++] = r->labels ? r->label_names[k] : report_say(p, "%d", k);
+        cells[at++] = r->data->obs.index[r->nearest[k]];
+        cells[at++] = iso_place_names[place->is];
+        cells[at++] = report_say(p, "%.2f", place->p_value);
+        cells[at++] = r->heads.n ? report_say(p, "%.0f %%%s", 100 * place->disagreement, place->uncertain ? ": uncertain" : "") : "one decoder";
+    }
+    *s = (iso_report_section){.title = "Prototypes",
+                              .text = "The typical cell of each group: the peak of its density, which \"isolario prototype\" decodes. Where the model's decoders differ more than "
+                                      "for 99 % of held-out cells, as in small groups, what is decoded is a guess.",
+                              .cells = cells,
+                              .n_rows = at / PROTOTYPE_COLUMNS,
+                              .n_columns = PROTOTYPE_COLUMNS};
+}
+
 static const char *beside(report_page *p, double floor) { return report_say(p, "real cells among themselves: %.3f", floor); }
 
 static void section_realism(report_page *p, iso_report_section *s)
@@ -202,6 +228,7 @@ void report_add_sections(report_page *p)
     if (r->fitted.diagnosis.kl_per_dim) section_latent(p, s++);
     if (r->landscape.n_continents) section_voids(p, s++);
     if (r->landscape.n_continents) section_continents(p, s++);
+    if (r->n_groups) section_prototypes(p, s++);
     if (r->realism.n) section_realism(p, s++);
     section_training(p, s++);
     section_data(p, s++);

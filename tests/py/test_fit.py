@@ -241,6 +241,20 @@ def test_sample(isolario, fitted, cells, tmp_path):
     assert np.array_equal(x, read(tmp_path / "again.h5ad").X.toarray())
 
 
+def test_report_tells_of_the_map(fitted):
+    text, about = (fitted / "report.html").read_text(encoding="utf-8"), json.loads((fitted / "run.json").read_text())
+    for title in ("Voids", f"Continents: {GROUPS}", "Prototypes", "Generated cells"):
+        assert f'"{title}"' in text or f">{title}<" in text, title
+    land, real = about["landscape"], about["realism"]
+    assert 0 < land["prior_in_voids"] <= 1 and len(land["continents"]) == GROUPS and land["origin"]["class"] != ""
+    assert abs(land["prior_in_voids"] - land["prior_chimera"] - land["prior_against_a_rule"] - land["prior_never_observed"]) < 1e-6
+    for name in ("auc", "gene_mean", "gene_deviation", "gene_zeros", "coexpression"):
+        assert 0 < real[name]["generated"] and 0 < real[name]["floor"]
+    obs = read(fitted / "latent.h5ad").obs
+    held_out = obs["isolario_split"] != "train"
+    assert abs(np.mean(obs["p_value"][held_out] <= 0.1) - 0.1) < 0.06 and obs["continent"].nunique() == GROUPS
+
+
 def test_sample_around(isolario, fitted, cells, tmp_path):
     done = isolario("sample", fitted, "-n", "50", "-o", tmp_path / "s.h5ad")
     figures = [line.rsplit(None, 3) for line in done.stderr.splitlines() if ", real 0." in line]
@@ -268,6 +282,8 @@ def test_map(isolario, fitted, cells):
         found = [word.rsplit(" ", 1) for word in row[6].split(", ")]
         assert np.allclose([float(value) for _, value in found], np.sort(effect)[::-1][:5], atol=0.01)
         assert {name for name, _ in found} & {word.rsplit(" ", 1)[0] for word in row[7].split(", ")}
+    run = read(fitted / "latent.h5ad").obs
+    assert set(run.index[run["is_prototype"]]) == {row[2] for row in rows}
     _, rows = table(isolario("map", fitted, "--quiet").stdout)
     assert sum(int(row[1]) for row in rows) == CELLS and len(rows) == GROUPS       # continents: the four kinds
 
