@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
-"""Makes the pictures of the documentation from a demo: scripts/pictures.py demo docs/img. Needs chromium."""
+"""Makes the pictures of the documentation from a demo: scripts/pictures.py demo docs/img [isolario]. Needs chromium; with the program's
+path, also those of the explorer."""
 import base64
+import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "py"))
@@ -34,6 +38,39 @@ def choose(browser, selector):
     print(f"coloured by {name}:", end=" ")
 
 
+# Pictures of the explorer: name, what is done on the page first, what to wait for.
+EXPLORER = [
+    ("explorer.png", "null", "document.documentElement.dataset.ready === '1'"),
+    ("explorer-place.png", "isolario.app.visitOrigin(), null", "document.querySelector('#panel-place .verdict')"),
+    ("explorer-path.png", "isolario.app.openTab('path'), pick('path-from', '7MEP'), pick('path-to', '1Ery'), document.querySelector('#draw-path').click()",
+     "document.querySelector('#path-verdict')"),
+]
+PICK = "window.pick = (id, name) => { const s = document.getElementById(id); s.value = [...s.options].find((o) => o.text === name).value; s.dispatchEvent(new Event('change')); }"
+
+
+def wait(browser, what):
+    end = time.monotonic() + 20
+    while not browser.js(f"Boolean({what})"):
+        if time.monotonic() > end:
+            sys.exit(f"the page never came to: {what}")
+        time.sleep(0.05)
+    time.sleep(0.5)
+
+
+def picture_explorer(browser, program, demo, out):
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "map.html"
+        subprocess.run([program, "explore", demo, "-o", page, "-q"], check=True)
+        for name, act, until in EXPLORER:
+            browser.open(page, width=1180, height=760)
+            wait(browser, "document.documentElement.dataset.ready === '1'")
+            browser.js(PICK)
+            browser.js(act)
+            wait(browser, until)
+            browser.picture(out / name, whole=False)
+            print(out / name)
+
+
 def main():
     demo, out = Path(sys.argv[1]), Path(sys.argv[2])
     out.mkdir(parents=True, exist_ok=True)
@@ -45,6 +82,8 @@ def main():
             data = browser.call("Page.captureScreenshot", clip=box(browser, first, last), captureBeyondViewport=True)["data"]
             (out / picture).write_bytes(base64.b64decode(data))
             print(out / picture)
+        if len(sys.argv) > 3:
+            picture_explorer(browser, sys.argv[3], demo, out)
 
 
 main()
