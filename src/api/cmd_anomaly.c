@@ -40,12 +40,6 @@ done:
 
 static const double TAIL = 0.01;
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* What is usual for a cell's depth: a straight line over log depth, and a bound on the distance from it. */
 typedef struct usual { double intercept, slope, bound; } usual;
 
@@ -66,8 +60,7 @@ static iso_status find_usual(const double *depth, const double *y, int64_t n, do
     *u = (usual){.slope = spread > 1e-9 ? (sxy - sx * sy / (double)n) / spread : 0};
     u->intercept = (sy - u->slope * sx) / (double)n;
     for (int64_t i = 0; i < n; i++) rest[i] = above(u, depth[i], y[i]);
-    qsort(rest, (size_t)n, sizeof *rest, ascending);
-    u->bound = rest[(int64_t)(a * (double)(n - 1) + 0.5)];
+    u->bound = iso_quantile(rest, n, a);
 done:
     iso_free(rest);
     return st;

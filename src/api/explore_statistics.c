@@ -5,16 +5,9 @@
 #include "landscape.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const double ACTIVE = 0.01;        /* least variance of mu over cells (Burda et al. 2016) */
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static iso_status write_dimensions(const iso_explore *x, json *j, iso_error *err)
 {
@@ -29,7 +22,7 @@ static iso_status write_dimensions(const iso_explore *x, json *j, iso_error *err
         double sum = 0, square = 0;
         for (int64_t i = 0; i < n; i++) v[i] = (double)x->run.mu[i * L + d], sum += v[i];
         for (int64_t i = 0; i < n; i++) square += (v[i] - sum / (double)n) * (v[i] - sum / (double)n);
-        qsort(v, (size_t)n, sizeof *v, ascending);
+        iso_sort(v, n);
         const json_t *own = json_array_get(kl, (size_t)d);
         js_open(j, '{');
         js_key(j, "kl");

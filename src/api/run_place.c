@@ -5,7 +5,6 @@
 #include "rules_file.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -118,12 +117,6 @@ done:
     return st;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* What disagreement of the decoders is usual, from the references' places and states [n, G]. */
 static iso_status find_usual_disagreement(iso_env *env, const iso_run_cells *r, const float *states, int64_t n, iso_judge *j, iso_error *err)
 {
@@ -137,8 +130,7 @@ static iso_status find_usual_disagreement(iso_env *env, const iso_run_cells *r, 
     ALLOC(mean, n, sizeof *mean);
     for (int64_t i = 0; i < n; i++) memcpy(z + i * L, r->mu + s->reference[i * s->n_references / n] * L, (size_t)L * sizeof *z);
     TRY(iso_heads_spread(env, r->model, &r->heads, z, states, n, NULL, mean, err));
-    qsort(mean, (size_t)n, sizeof *mean, ascending);
-    j->most_disagreement = mean[(int64_t)(0.99 * (double)(n - 1) + 0.5)];
+    j->most_disagreement = iso_quantile(mean, n, 0.99);
 done:
     iso_free(z);
     iso_free(mean);

@@ -87,6 +87,9 @@ void iso_log(iso_env *env, iso_log_level level, const char *fmt, ...) __attribut
 #define iso_warn(env, ...) iso_log(env, ISO_LOG_WARN, __VA_ARGS__)
 /* fraction in 0..1; the time left is estimated from when fraction was first 0. */
 void iso_progress(iso_env *env, double fraction, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void iso_sort(double *v, int64_t n);                                    /* ascending; no NaN */
+/* Sorts v [n], n > 0; the value that `share` of them do not exceed. */
+double iso_quantile(double *v, int64_t n, double share);
 double iso_now_s(void);                                                  /* monotonic clock */
 
 /* ---------------------------------------------------------------------------------- options */

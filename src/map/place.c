@@ -2,22 +2,8 @@
 #include "place.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 const char *const iso_place_names[] = {"observed", "chimera", "contradicts a rule", "never observed"};
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* The value that a share `a` of v [n] does not exceed; v is sorted. */
-static double quantile(double *v, int64_t n, double a)
-{
-    qsort(v, (size_t)n, sizeof *v, ascending);
-    return v[(int64_t)(a * (double)(n - 1) + 0.5)];
-}
 
 iso_status iso_judge_calibrate(iso_env *env, iso_judge *j, const float *states, int64_t n, iso_error *err)
 {
@@ -33,8 +19,8 @@ iso_status iso_judge_calibrate(iso_env *env, iso_judge *j, const float *states, 
     ALLOC(top, m->G, sizeof *top);
     TRY(iso_mixture_explain_dense(env, m, states, n, mixed, err));
     for (int64_t i = 0; i < n; i++) second[i] = mixed[i].share[1], fit[i] = mixed[i].fit;
-    j->most_second = quantile(second, n, 0.95);
-    j->least_fit = quantile(fit, n, 0.05);
+    j->most_second = iso_quantile(second, n, 0.95);
+    j->least_fit = iso_quantile(fit, n, 0.05);
     for (int64_t g = 0; g < m->G; g++)
         for (int64_t k = 0; k < m->K; k++) top[g] = fmaxf(top[g], m->profile[g * m->K + k] / 1e4f);
     TRY(iso_rules_calibrate(&j->rules, states, n, top, m->G, err));

@@ -88,12 +88,6 @@ void iso_rules_clear(iso_rules *r)
 
 /* ------------------------------------------------------------------------------------- judging */
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 iso_status iso_rules_calibrate(iso_rules *r, const float *state, int64_t n, const float *top, int64_t G, iso_error *err)
 {
     iso_status st = ISO_OK;
@@ -106,7 +100,7 @@ iso_status iso_rules_calibrate(iso_rules *r, const float *state, int64_t n, cons
             const float *s = state + c * G;
             both[c] = most[0] > 0 && most[1] > 0 ? fmin((double)s[rule->gene[0]] / most[0], (double)s[rule->gene[1]] / most[1]) : 0;
         }
-        qsort(both, (size_t)n, sizeof *both, ascending);
+        iso_sort(both, n);
         double share = fmax(LEAST_LEVEL, n > 0 ? both[(int64_t)(QUANTILE * (double)(n - 1) + 0.5)] : 0);
         for (int k = 0; k < 2; k++) rule->level[k] = share * most[k];
     }

@@ -1,16 +1,9 @@
 /* support.c: see support.h. */
 #include "support.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { LEAST_HELD_OUT = 50, MOST_REFERENCES = 5000, LEAST_OF_BATCH = 20, MOST_COMPONENTS = 20000 };
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 /* Rows `which` [n] of x [*, L], or NULL. */
 static iso_status rows_of(const float *x, const int64_t *which, int64_t n, int64_t L, float **out, iso_error *err)
@@ -35,7 +28,7 @@ static iso_status deal(iso_support *s, const double *log_q, const int32_t *batch
         ALLOC(s->log_q[b], n, sizeof **s->log_q);
         for (int64_t i = 0; i < n; i++)
             if (b == s->n_batches || batch[s->reference[i]] == b) s->log_q[b][s->n[b]++] = log_q[i];
-        qsort(s->log_q[b], (size_t)s->n[b], sizeof(double), ascending);
+        iso_sort(s->log_q[b], s->n[b]);
     }
 done:
     return st;
