@@ -150,13 +150,13 @@ static int choose_others(const layout *l, group *g, int64_t step)
     for (int i = 0; i < g->n; i++) {
         bool due = step < g->n_due[i];
         point q = due ? l->from[l->due[l->graph->indptr[g->first + i] + step]] : (point){0, 0};
-        g->ox[i] = q.x, g->oy[i] = q.y;
+        g->ox[i] = (real)q.x, g->oy[i] = (real)q.y;
         g->rate[i] = due ? 1 - (real)l->round / (real)l->rounds : 0;
     }
     iso_philox(key, (uint64_t)g->first, (uint32_t)step, words);
     for (int k = 1; k <= n_repel; k++) {
         int64_t j = (int64_t)(((uint64_t)words[k] * (uint64_t)l->graph->n_rows) >> 32), own = j - g->first;
-        for (int i = 0; i < LANES; i++) g->ox[k * LANES + i] = l->from[j].x, g->oy[k * LANES + i] = l->from[j].y;
+        for (int i = 0; i < LANES; i++) g->ox[k * LANES + i] = (real)l->from[j].x, g->oy[k * LANES + i] = (real)l->from[j].y;
         if (own >= 0 && own < g->n) g->ox[k * LANES + own] = g->oy[k * LANES + own] = FAR;      /* not by itself */
     }
     return n_repel;
@@ -170,7 +170,7 @@ static void move_group(void *arg, int64_t block)
     left = l->graph->n_rows - g.first;
     g.n = left < LANES ? (int)left : LANES;
     for (int i = 0; i < g.n; i++) {
-        g.x[i] = l->from[g.first + i].x, g.y[i] = l->from[g.first + i].y;
+        g.x[i] = (real)l->from[g.first + i].x, g.y[i] = (real)l->from[g.first + i].y;
         g.n_due[i] = list_due(l, g.first + i);
         if (g.n_due[i] > g.most_due) g.most_due = g.n_due[i];
     }

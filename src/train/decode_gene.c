@@ -18,12 +18,13 @@ static void sum_up(void *arg, const iso_plan *p, int64_t at, int64_t n, int64_t 
     const real *logit = iso_plan_value(p, j->v->logits);
     for (int64_t i = 0; i < n; i++) {
         const real *row = logit + i * G;
-        double sum = 0, top = (double)row[0];
-        for (int64_t g = 1; g < G; g++) top = fmax(top, (double)row[g]);
-        for (int64_t g = 0; g < G; g++) j->room[g] = row[g] - (real)top;
+        real top = row[0];
+        double sum = 0;
+        for (int64_t g = 1; g < G; g++) top = row[g] > top ? row[g] : top;
+        for (int64_t g = 0; g < G; g++) j->room[g] = row[g] - top;
         iso_kernels_best()->vexp(j->room, j->room, G);
         for (int64_t g = 0; g < G; g++) sum += (double)j->room[g];
-        j->out[(at + i) * combinations + which] = (float)(top + log(sum));
+        j->out[(at + i) * combinations + which] = (float)((double)top + log(sum));
     }
 }
 
