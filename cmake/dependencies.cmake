@@ -11,9 +11,12 @@ if(NOT ISO_CORE_ONLY)
   find_package(HDF5 REQUIRED COMPONENTS C)                      # io/
   find_package(ZLIB REQUIRED)                                   # io/
   find_package(OpenSSL REQUIRED COMPONENTS Crypto)              # io/: SHA-256
+  pkg_check_modules(TIFF REQUIRED IMPORTED_TARGET libtiff-4)    # io/
+  pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)        # io/
   pkg_check_modules(IGRAPH REQUIRED IMPORTED_TARGET igraph)     # map/
   target_include_directories(iso_third_party SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
-  target_link_libraries(iso_third_party INTERFACE ${HDF5_C_LIBRARIES} ZLIB::ZLIB OpenSSL::Crypto PkgConfig::IGRAPH)
+  target_link_libraries(iso_third_party INTERFACE ${HDF5_C_LIBRARIES} ZLIB::ZLIB OpenSSL::Crypto PkgConfig::TIFF PkgConfig::PNG
+    PkgConfig::IGRAPH)
 
   find_library(LZF_LIBRARY NAMES lzf)                           # io/: h5py's lzf filter
   if(LZF_LIBRARY)

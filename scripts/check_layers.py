@@ -40,6 +40,7 @@ THIRD_PARTY = {
     r"openssl/": ["io"],
     r"dnnl|oneapi/": ["kernel"],
     r"cblas|openblas": ["kernel"],
+    r"tiffio?\.h|png\.h": ["io"],
     r"igraph": ["map"],
     r"hnswlib": ["map"],
     r"jansson": ["io", "api", "model"],
@@ -64,6 +65,7 @@ ALLOWED = [
     ("src/api/explore.c", "allocate", r"^free\b", "text that open_memstream allocated"),
     ("src/api/explore_site.c", "allocate", r"^free\b", "text that open_memstream allocated"),
     ("src/api/run_json.c", "allocate", r"^free\b", "text that jansson allocated"),
+    ("src/io/png_image.c", "stop", r"^setjmp\b", "how libpng tells of an error"),
     ("src/io/h5_trial.c", "stop", r"^_exit\b", "the end of a child process that it forked"),
 ]
 # Data that the library may keep between calls: name and why.
