@@ -1,5 +1,5 @@
 # The library, built from one list of sources in float (the product) and in double (tests).
-set(layers base kernel core op likelihood model train map web io api)
+set(layers base kernel core op likelihood model train image map web io api)
 if(ISO_CORE_ONLY)
   list(REMOVE_ITEM layers map web io api)
 endif()
