@@ -264,6 +264,33 @@ static const command rows[] = {
      },
      iso_cmd_explore},
     {{
+         .name = "crops",
+         .group = "Images",
+         .usage = "IMAGES [--masks MASKS] [-o crops.npz]",
+         .min_inputs = 1,
+         .max_inputs = 1,
+         .summary = "cut whole fields into one image a cell",
+         .details =
+             "IMAGES is a file, or a folder of files: TIFF (8, 16, 32 bits, float; pages, OME-TIFF, ImageJ), PNG, .npy or "
+             ".npz. Cells are those of MASKS, a file or folder in which 0 is the background and 1, 2, ... are cells, told by "
+             "their names (field_masks.tif for field.tif or field_img.tif; also _mask, _labels, _label, _seg; such files in "
+             "IMAGES are no fields). Without masks, nuclei are found in --channel: smoothed, above Otsu's threshold, cut apart "
+             "by a watershed where they touch.\n"
+             "Each crop is the square of --size pixels around the mean of its cell's pixels, all channels, with whatever "
+             "neighbours lie in it. Where it reaches beyond the border of the field, pixels are mirrored. Cells that touch the "
+             "border are not whole, and are left out unless --edge keep.\n"
+             "With -o ending in .npz, by default \"crops.npz\": one archive, and its table as text beside it (crops.csv). Else "
+             "a new folder with one OME-TIFF a cell, and cells.csv.\n"
+             "images\tcells x channels x size x size, numbers as in the fields\n"
+             "masks\tcells x size x size: 1 where the cell itself is\n"
+             "name, field, label, x, y, area\tof each cell: its name, file, number in the mask, mean column and row (from 0) and number of pixels\n"
+             "mean_CHANNEL\tmean value of its pixels, one for each channel\n"
+             "channel_names\tfrom the OME-XML, else 0, 1, ...",
+         .examples = "crops fields/ --masks masks/ -o crops.npz\n"
+                     "crops plate.ome.tif --channel DNA --size 96 --smooth 2 -o crops.npz",
+     },
+     iso_cmd_crops},
+    {{
          .name = "info",
          .group = "Look",
          .usage = "MODEL|RUN|CELLS [-o -]",

@@ -10,7 +10,7 @@ iso_status iso_output_path(const iso_options *o, const char *preset, const char 
     iso_status st = ISO_OK;
     *path = iso_opt_text(o, "output") ? iso_opt_text(o, "output") : preset;
     FAIL_IF(strcmp(*path, "-") == 0, ISO_EUSAGE,
-            "this command writes an .h5ad, which cannot go to standard output; give --output a path");
+            "this command writes no text, and cannot write to standard output; give --output a path");
     FAIL_IF(access(*path, F_OK) == 0 && !iso_opt_flag(o, "force"), ISO_EIO,
             "%s exists; choose another --output, or overwrite it with --force", *path);
 done:
