@@ -55,7 +55,7 @@ static void gradients(void **state)
 {
     (void)state;
     int ok = 1;
-    for (int i = 0; iso_likelihoods[i]; i++) {
+    for (int i = 0; iso_likelihoods[i] && iso_likelihoods[i]->rows; i++) {
         ok &= gradients_of(iso_likelihoods[i], 5, 37, 1);      /* one row of dispersion */
         ok &= gradients_of(iso_likelihoods[i], 6, 13, 3);      /* a row a category */
         ok &= gradients_of(iso_likelihoods[i], 4, 9, 4);       /* a row a cell */

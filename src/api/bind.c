@@ -287,6 +287,7 @@ static iso_status configuration(const iso_model *m, const iso_options *o, iso_va
                           .library_variance = m->prior_variance};
     for (int k = 0; k < m->n_covariates; k++) c->n_categories[k] = m->covariates[k].n_categories;
     TRY(iso_likelihood_find(iso_opt_text(o, "likelihood"), &c->likelihood, err));
+    FAIL_IF(!c->likelihood->rows && m->n_genes, ISO_EUSAGE, "--likelihood %s is for images; for cells x genes see isolario fit --help", c->likelihood->name);
     FAIL_IF(c->dispersion == ISO_DISPERSION_BATCH && !m->has_batch, ISO_EUSAGE,
             "--dispersion gene-batch needs --batch-key");
     FAIL_IF(c->dispersion == ISO_DISPERSION_LABEL && !m->label.key, ISO_EUSAGE,
@@ -316,15 +317,37 @@ done:
     return st;
 }
 
+/* A model of images. */
+static iso_status new_of_images(iso_env *env, const iso_dataset *d, const iso_options *o, iso_model *m, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    iso_vae_config c;
+    TRY(take_covariates(m, d, o, err));
+    FAIL_IF(m->n_continuous || m->size_factor_key, ISO_EUSAGE, "images have neither continuous covariates nor size factors");
+    TRY(configuration(m, o, &c, err));
+    FAIL_IF(!c.likelihood->image, ISO_EUSAGE, "--likelihood %s is for counts; for images: gaussian, wavelet, photon, feature, mse", c.likelihood->name);
+    TRY(iso_image_terms_of(env, d, o, &m->images, &c.image, err));
+    TRY(iso_image_value_names(m, &c.image, err));
+    c.n_genes = m->n_genes, c.dispersion = ISO_DISPERSION_GENE, c.batch_norm = false;
+    TRY(iso_vae_build(&c, (uint64_t)iso_opt_int(o, "seed"), &m->v, err));
+    iso_image_set_photons(m);
+done:
+    return st;
+}
+
 iso_status iso_model_new(iso_env *env, const iso_dataset *d, const iso_options *o, iso_model **out, iso_error *err)
 {
     iso_status st = ISO_OK;
     iso_model *m = NULL;
     int32_t *batch = NULL;
     iso_vae_config c;
-    (void)env;
     *out = NULL;
     ALLOC(m, 1, sizeof *m);
+    if (d->images) {
+        TRY(new_of_images(env, d, o, m, err));
+        *out = m, m = NULL;
+        goto done;
+    }
     ALLOC(m->genes, d->var.n_rows, sizeof *m->genes);
     m->n_genes = d->var.n_rows;
     for (int64_t g = 0; g < m->n_genes; g++)
@@ -351,6 +374,7 @@ void iso_model_free(iso_model *m)
     for (int k = 0; k < ISO_MAX_COVARIATES; k++) covariate_clear(&m->covariates[k]), iso_free(m->continuous[k]);
     covariate_clear(&m->label);
     iso_free(m->size_factor_key);
+    iso_image_terms_clear(&m->images);
     iso_free(m->prior_mean);
     iso_free(m->prior_variance);
     iso_free(m);
@@ -409,14 +433,20 @@ iso_status iso_bind(iso_env *env, const iso_model *m, const iso_dataset *d, iso_
 {
     iso_status st = ISO_OK;
     *b = (iso_bound){0};
-    TRY(bind_genes(env, m, d, b, err));
-    TRY(bind_sizes(m, d, b, err));
+    FAIL_IF(!d->images != !m->images.channels, ISO_EDATA, "%s: holds %s, but the model is of %s", d->path, d->images ? "images" : "counts",
+            m->images.channels ? "images" : "counts");
+    if (d->images) TRY(iso_image_bind(m, d, b, err));
+    else {
+        TRY(bind_genes(env, m, d, b, err));
+        TRY(bind_sizes(m, d, b, err));
+    }
     for (int k = 0; k < m->n_covariates; k++) TRY(covariate_codes(d, &m->covariates[k], &b->codes[k], err));
     if (m->label.key) TRY(covariate_codes(d, &m->label, &b->codes[m->n_covariates], err));
     ALLOC(b->continuous, d->x.n_rows * m->n_continuous, sizeof *b->continuous);
     for (int k = 0; k < m->n_continuous; k++)
         TRY(numbers(d, "--continuous-covariate-keys", m->continuous[k], b->continuous + k, m->n_continuous, err));
     b->cells = (iso_cells){.x = b->x,
+                           .pictures = d->images ? &b->pictures : NULL,
                            .log_library = b->log_library,
                            .input_scale = b->input_scale,
                            .raw_input = !m->v.c.likelihood->counts && !m->v.c.likelihood->log1p_data,

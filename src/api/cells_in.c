@@ -5,6 +5,12 @@ iso_status iso_read_cells(iso_env *env, const char *path, const iso_likelihood *
                           iso_dataset **out, iso_error *err)
 {
     iso_status st = ISO_OK;
+    if (iso_image_sniff(path)) {
+        TRY(iso_images_dataset(env, path, iso_opt_text(o, "labels"), out, err));
+        iso_info(env, "%s: %lld images of %lld channels of %lld x %lld pixels", path, (long long)(*out)->images->n,
+                 (long long)(*out)->images->channels, (long long)(*out)->images->height, (long long)(*out)->images->width);
+        goto done;
+    }
     TRY(iso_dataset_open(env, path, iso_opt_text(o, "layer"), out, err));
     iso_info(env, "%s: %lld cells x %lld genes, counts from %s", path, (long long)iso_dataset_n_cells(*out),
              (long long)iso_dataset_n_genes(*out), (*out)->source);

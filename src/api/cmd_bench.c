@@ -71,7 +71,7 @@ static iso_status bench_step(iso_env *env, const char *path, const iso_options *
     iso_model *m = NULL;
     iso_bound b = {0};
     iso_profile p = {0};
-    FAIL_IF(!(o = iso_resolve_options(given)), ISO_EMEMORY, "out of memory");
+    FAIL_IF(!(o = iso_resolve_options(given, false)), ISO_EMEMORY, "out of memory");
     if (path) {
         TRY(iso_likelihood_find(iso_opt_text(o, "likelihood"), &law, err));
         TRY(iso_read_cells(env, path, law, o, &d, err));

@@ -245,7 +245,7 @@ static iso_status fit_both(comparison *c, const iso_options *o, iso_error *err)
     iso_status st = ISO_OK;
     iso_evaluator *e = NULL;
     float *mu = NULL;
-    iso_options *plain = iso_resolve_options(o);
+    iso_options *plain = iso_resolve_options(o, false);
     FAIL_IF(!plain, ISO_EMEMORY, "out of memory");
     TRY(iso_options_set(plain, "autoencoder", "true", err));
     TRY(iso_options_set(plain, "library", "observed", err));
@@ -335,7 +335,7 @@ iso_status iso_cmd_compare(iso_env *env, const iso_options *o, const char *comma
 {
     iso_status st = ISO_OK;
     iso_dataset *d = NULL;
-    iso_options *resolved = iso_resolve_options(o);
+    iso_options *resolved = iso_resolve_options(o, false);
     iso_text_out t = {0};
     const iso_likelihood *law;
     char *path = NULL;

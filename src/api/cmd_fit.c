@@ -275,15 +275,14 @@ iso_status iso_cmd_fit(iso_env *env, const iso_options *o, const char *command_l
 {
     iso_status st = ISO_OK;
     iso_dataset *d = NULL;
-    iso_options *resolved = iso_resolve_options(o);
+    iso_options *resolved = NULL;
     iso_run_log log = {0};
     const iso_likelihood *law;
     char *path = NULL, sha256[65] = "";
     double start = iso_now_s();
-    iso_run r = {.options = resolved,
-                 .folder = iso_opt_text(o, "output") ? iso_opt_text(o, "output") : "run",
-                 .command_line = command_line};
-    FAIL_IF(!resolved || !(path = iso_opt_list_item(o, "inputs", 0)), ISO_EMEMORY, "out of memory");
+    iso_run r = {.folder = iso_opt_text(o, "output") ? iso_opt_text(o, "output") : "run", .command_line = command_line};
+    FAIL_IF(!(path = iso_opt_list_item(o, "inputs", 0)), ISO_EMEMORY, "out of memory");
+    FAIL_IF(!(r.options = resolved = iso_resolve_options(o, iso_image_sniff(path))), ISO_EMEMORY, "out of memory");
     FAIL_IF(strcmp(r.folder, "-") == 0, ISO_EUSAGE, "fit writes a folder; give --output a path");
     TRY(check_folder(r.folder, iso_opt_flag(o, "force"), err));
     TRY(iso_likelihood_find(iso_opt_text(resolved, "likelihood"), &law, err));

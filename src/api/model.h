@@ -2,8 +2,17 @@
 #ifndef ISO_API_MODEL_H
 #define ISO_API_MODEL_H
 
-#include "io/dataset.h"
+#include "io/images.h"
 #include "train/train.h"
+
+/* What a model of images knows of them; channels 0: a model of counts. */
+typedef struct iso_image_terms {
+    int64_t channels, height, width;      /* as in the files; the model's own sizes are in its configuration */
+    char **names;                         /* [channels] */
+    float *low, *scale;                   /* [channels] the model sees (pixel - low) * scale */
+    double *gain, *offset;                /* [channels] photon: pixel = gain * photons + offset */
+    bool augment;
+} iso_image_terms;
 
 typedef struct iso_covariate { char *key; char **categories; int32_t n_categories; } iso_covariate;
 
@@ -38,6 +47,7 @@ struct iso_model {
     double median_library;                /* of the training data's cells */
     double library_mean[1], library_variance[1];       /* of log totals over all cells, for sampling */
     double *prior_mean, *prior_variance;  /* [batches] of log totals, for a learned library */
+    iso_image_terms images;
     iso_summary summary;
 };
 
@@ -49,6 +59,7 @@ typedef struct iso_bound {
     float *input_scale;
     int32_t *codes[ISO_MAX_COVARIATES];
     real *continuous;
+    iso_pictures pictures;
     iso_cells cells;
 } iso_bound;
 
@@ -77,6 +88,22 @@ iso_status iso_model_new(iso_env *env, const iso_dataset *d, const iso_options *
 iso_status iso_bind(iso_env *env, const iso_model *m, const iso_dataset *d, iso_bound *b, iso_error *err);
 void iso_bound_clear(iso_bound *b);
 
+/* ----------------------------------------------------------------------------------------- image_terms.c */
+
+/* What of d's images a model of them must know: sizes, scaling from percentiles, photons; and the sizes that the model sees. */
+iso_status iso_image_terms_of(iso_env *env, const iso_dataset *d, const iso_options *o, iso_image_terms *t, iso_image_config *c, iso_error *err);
+void iso_image_terms_clear(iso_image_terms *t);
+/* The smallest sizes not below height and width that the network can halve often enough. */
+void iso_image_sizes(int64_t height, int64_t width, iso_image_config *c);
+/* The names of a model's values, "CHANNEL:ROW:COLUMN", in its order. */
+iso_status iso_image_value_names(iso_model *m, const iso_image_config *c, iso_error *err);
+/* Into the state of a photon law. */
+void iso_image_set_photons(iso_model *m);
+/* Refuses images that are not of the model's sizes and channels. */
+iso_status iso_image_bind(const iso_model *m, const iso_dataset *d, iso_bound *b, iso_error *err);
+/* What the decoder gives, [height, width, channels] as the model sees images, as pixels [channels, height, width] in the files' units. */
+void iso_image_pixels(const iso_model *m, const float *decoded, float *pixels);
+
 /* ------------------------------------------------------------------------------------------------ fit.c */
 
 /* Which cells train, validate, test: split_key's `test` cells, then a random validation_fraction of the rest. */
@@ -96,8 +123,8 @@ typedef struct iso_fitted {
 iso_status iso_fit(iso_env *env, const iso_dataset *d, const iso_options *o, iso_epoch_fn *each_epoch, void *arg,
                    iso_fitted *f, iso_error *err);
 void iso_fitted_clear(iso_fitted *f);
-/* Options after the preset: those the user gave, then the preset's, then defaults. Caller frees. */
-iso_options *iso_resolve_options(const iso_options *o);
+/* Options after the preset: those the user gave, then the preset's, then defaults, some of which differ for images. Caller frees. */
+iso_options *iso_resolve_options(const iso_options *o, bool images);
 
 /* ----------------------------------------------------------------------------------------- model_file.c */
 

@@ -73,13 +73,34 @@ static json_t *summary_json(const iso_summary *s)
     return j;
 }
 
+static json_t *reals(const double *x, int64_t n)
+{
+    json_t *a = json_array();
+    for (int64_t i = 0; i < n; i++) json_array_append_new(a, json_real(x[i]));
+    return a;
+}
+
+/* The sizes and the scaling of images. */
+static json_t *images_json(const iso_model *m)
+{
+    const iso_image_terms *t = &m->images;
+    const iso_image_config *c = &m->v.c.image;
+    json_t *low = json_array(), *scale = json_array();
+    for (int64_t k = 0; k < t->channels; k++)
+        json_array_append_new(low, json_real((double)t->low[k])), json_array_append_new(scale, json_real((double)t->scale[k]));
+    return json_pack("{s:I, s:I, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "height", (json_int_t)t->height, "width", (json_int_t)t->width, "first_channels",
+                     c->first_channels, "grid", c->grid, "channel_names", texts(t->names, t->channels), "low", low, "scale", scale, "gain",
+                     reals(t->gain, t->channels), "offset", reals(t->offset, t->channels));
+}
+
 static json_t *header(const iso_model *m)
 {
     json_t *covariates = json_array(), *j = json_object();
     for (int k = 0; k < m->n_covariates; k++) json_array_append_new(covariates, covariate_json(&m->covariates[k]));
     json_object_set_new(j, "format_version", json_integer(FORMAT_VERSION));
     json_object_set_new(j, "program_version", json_string(ISO_VERSION));
-    json_object_set_new(j, "model", json_string("count_vae"));
+    json_object_set_new(j, "model", json_string(m->images.channels ? "image_vae" : "count_vae"));
+    if (m->images.channels) json_object_set_new(j, "images", images_json(m));
     json_object_set_new(j, "config", config_json(&m->v.c));
     json_object_set_new(j, "encoder_input", json_string(m->normalized_input ? "log1p_normalized" : "log1p"));
     json_object_set_new(j, "median_library", json_real(m->median_library));
@@ -90,7 +111,7 @@ static json_t *header(const iso_model *m)
     json_object_set_new(j, "label", m->label.key ? covariate_json(&m->label) : json_null());
     json_object_set_new(j, "continuous_covariates", texts(m->continuous, m->n_continuous));
     json_object_set_new(j, "size_factor_key", m->size_factor_key ? json_string(m->size_factor_key) : json_null());
-    json_object_set_new(j, "genes", texts(m->genes, m->n_genes));
+    json_object_set_new(j, "genes", texts(m->genes, m->images.channels ? 0 : m->n_genes));
     json_object_set_new(j, "training", summary_json(&m->summary));
     return j;
 }
@@ -221,6 +242,46 @@ static void read_summary(json_t *j, iso_summary *s)
     snprintf(s->command, sizeof s->command, "%s", text_at(&any, j, "command"));
 }
 
+static void read_numbers(reader *r, json_t *array, int64_t n, double *out)
+{
+    if ((int64_t)json_array_size(array) != n) r->wrong = "a number for each channel";
+    for (int64_t i = 0; i < n && !r->wrong; i++) {
+        out[i] = json_number_value(json_array_get(array, (size_t)i));
+        if (!isfinite(out[i])) r->wrong = "a finite number for each channel";
+    }
+}
+
+enum { MOST_IMAGE_SIDE = 1024, MOST_IMAGE_CHANNELS = 64 };
+
+static iso_status read_images(reader *r, json_t *j, const char *path, iso_model *m, iso_image_config *c, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    iso_image_terms *t = &m->images;
+    double low[MOST_IMAGE_CHANNELS] = {0}, scale[MOST_IMAGE_CHANNELS] = {0};
+    TRY(read_texts(r, member(r, j, "channel_names", JSON_ARRAY), &t->names, &t->channels, err));
+    t->height = int_at(r, j, "height"), t->width = int_at(r, j, "width");
+    *c = (iso_image_config){.channels = (int)t->channels, .first_channels = (int)int_at(r, j, "first_channels"), .grid = (int)int_at(r, j, "grid")};
+    FAIL_IF(t->channels < 1 || t->channels > MOST_IMAGE_CHANNELS || t->height < 1 || t->height > MOST_IMAGE_SIDE || t->width < 1 ||
+                t->width > MOST_IMAGE_SIDE || c->first_channels < 1 || c->first_channels > 256 || c->grid < 0 || c->grid > 64,
+            ISO_EDATA, "%s: a size of the images is out of range; the file is damaged", path);
+    iso_image_sizes(t->height, t->width, c);
+    ALLOC(t->low, t->channels, sizeof *t->low);
+    ALLOC(t->scale, t->channels, sizeof *t->scale);
+    ALLOC(t->gain, t->channels, sizeof *t->gain);
+    ALLOC(t->offset, t->channels, sizeof *t->offset);
+    read_numbers(r, member(r, j, "low", JSON_ARRAY), t->channels, low);
+    read_numbers(r, member(r, j, "scale", JSON_ARRAY), t->channels, scale);
+    read_numbers(r, member(r, j, "gain", JSON_ARRAY), t->channels, t->gain);
+    read_numbers(r, member(r, j, "offset", JSON_ARRAY), t->channels, t->offset);
+    for (int64_t k = 0; k < t->channels; k++) {
+        t->low[k] = (float)low[k], t->scale[k] = (float)scale[k];
+        if (!(t->scale[k] > 0)) r->wrong = "scale";
+    }
+    TRY(iso_image_value_names(m, c, err));
+done:
+    return st;
+}
+
 /* Everything but the tensors. Sizes are bounded, so that a hostile header cannot ask for absurd memory. */
 static iso_status read_header(json_t *j, const char *path, iso_model *m, iso_vae_config *c, iso_error *err)
 {
@@ -233,6 +294,12 @@ static iso_status read_header(json_t *j, const char *path, iso_model *m, iso_vae
     json_t *label = json_object_get(j, "label"), *factor = json_object_get(j, "size_factor_key");
     int64_t n = 0;
     TRY(read_texts(&r, member(&r, j, "genes", JSON_ARRAY), &m->genes, &m->n_genes, err));
+    iso_image_config image = {0};
+    if (json_is_object(json_object_get(j, "images"))) {
+        iso_free_texts(m->genes, m->n_genes);
+        m->genes = NULL, m->n_genes = 0;
+        TRY(read_images(&r, json_object_get(j, "images"), path, m, &image, err));
+    }
     FAIL_IF(json_array_size(covariates) >= ISO_MAX_COVARIATES, ISO_EDATA, "%s: too many covariates", path);
     for (size_t k = 0; k < json_array_size(covariates); k++, m->n_covariates++)
         TRY(read_covariate(&r, json_array_get(covariates, k), &m->covariates[k], err));
@@ -251,6 +318,7 @@ static iso_status read_header(json_t *j, const char *path, iso_model *m, iso_vae
     m->library_mean[0] = real_at(&r, j, "log_library_mean");
     m->library_variance[0] = real_at(&r, j, "log_library_variance");
     *c = (iso_vae_config){.n_genes = m->n_genes,
+                          .image = image,
                           .n_latent = (int)int_at(&r, config, "n_latent"),
                           .n_hidden = (int)int_at(&r, config, "n_hidden"),
                           .n_layers = (int)int_at(&r, config, "n_layers"),
@@ -271,6 +339,7 @@ static iso_status read_header(json_t *j, const char *path, iso_model *m, iso_vae
     for (n = 0; n < 4 && strcmp(dispersion, dispersion_names[n]) != 0; n++) {}
     c->dispersion = (iso_dispersion)(n & 3);
     TRY(iso_likelihood_find(text_at(&r, config, "likelihood"), &c->likelihood, err));
+    FAIL_IF(image.channels ? !c->likelihood->image : !c->likelihood->rows, ISO_EDATA, "%s: its likelihood is not for its data; the file is damaged", path);
     if (json_is_object(json_object_get(j, "training"))) read_summary(json_object_get(j, "training"), &m->summary);
     FAIL_IF(r.wrong, ISO_EDATA, "%s: not a model of this program, or damaged: \"%s\" is missing or of the wrong kind",
             path, r.wrong);

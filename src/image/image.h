@@ -57,4 +57,8 @@ void iso_crop(const float *plane, iso_area a, double y, double x, int64_t size, 
 /* The same square of one object's mask: 1 where the label is; nothing is mirrored. */
 void iso_crop_mask(const int32_t *labels, iso_area a, int32_t label, double y, double x, int64_t size, uint8_t *out);
 
+/* gain and offset of a camera, whose noise has the variance gain * (pixel - offset), from n planes of one channel, `stride` numbers
+ * apart; false: the noise does not grow with brightness, or there are too few pixels. */
+bool iso_photon_line(const float *pixels, iso_area a, int64_t n, int64_t stride, double *gain, double *offset);
+
 #endif

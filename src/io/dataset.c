@@ -1,6 +1,8 @@
 /* dataset.c: opening any known format, what every dataset must satisfy, and frames and columns; see dataset.h. */
 #include "dataset.h"
 
+#include "images.h"
+
 #include "readers.h"
 
 #include <errno.h>
@@ -39,6 +41,8 @@ void iso_dataset_free(iso_dataset *d)
     iso_csr_clear(&d->x);
     iso_frame_clear(&d->obs);
     iso_frame_clear(&d->var);
+    if (d->images) iso_images_clear(d->images);
+    iso_free(d->images);
     iso_free(d->source);
     iso_free(d->path);
     iso_free(d);

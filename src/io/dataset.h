@@ -38,6 +38,8 @@ typedef struct iso_frame {
     iso_column *columns;  /* in the file's order */
 } iso_frame;
 
+struct iso_images;                                /* images.h */
+
 struct iso_dataset {
     char *path;           /* as the user gave it */
     const char *format;   /* the reader's name: "h5ad", "10x-h5", "10x-mtx" */
@@ -45,6 +47,7 @@ struct iso_dataset {
     iso_csr x;
     iso_frame obs;        /* cells */
     iso_frame var;        /* genes of x (raw/var when source is raw/X) */
+    struct iso_images *images;                    /* NULL: counts. With images x has a row each and no entries, and var no rows */
 };
 
 /* A reader is one row. */

@@ -289,3 +289,40 @@ done:
     if (st != ISO_OK) iso_images_clear(im);
     return st;
 }
+
+/* ------------------------------------------------------------------------------ as a data set */
+
+/* labels.csv or cells.csv in the folder `path`; the caller frees. NULL: none, or no memory. */
+static char *labels_beside(const char *path)
+{
+    static const char *const names[] = {"labels.csv", "cells.csv"};
+    for (int i = 0; i < 2; i++) {
+        struct stat s;
+        char *file = iso_sprintf("%s/%s", path, names[i]);
+        if (file && stat(file, &s) == 0 && S_ISREG(s.st_mode)) return file;
+        iso_free(file);
+    }
+    return NULL;
+}
+
+iso_status iso_images_dataset(iso_env *env, const char *path, const char *labels, iso_dataset **out, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    iso_dataset *d = NULL;
+    char *found = labels ? NULL : labels_beside(path);
+    ALLOC(d, 1, sizeof *d);
+    ALLOC(d->images, 1, sizeof *d->images);
+    if (found) iso_info(env, "%s: labels from %s", path, found);
+    TRY(iso_images_open(env, path, labels ? labels : found, d->images, err));
+    d->format = "images";
+    FAIL_IF(!(d->path = iso_strdup(path)) || !(d->source = iso_strdup("pixels")), ISO_EMEMORY, "out of memory");
+    d->x = (iso_csr){.n_rows = d->images->n, .n_cols = d->images->channels * d->images->height * d->images->width};
+    ALLOC(d->x.indptr, d->x.n_rows + 1, sizeof *d->x.indptr);
+    d->obs = d->images->obs;
+    d->images->obs = (iso_frame){0};
+    *out = d, d = NULL;
+done:
+    iso_free(found);
+    iso_dataset_free(d);
+    return st;
+}

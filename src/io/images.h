@@ -43,5 +43,7 @@ iso_status iso_images_open(iso_env *env, const char *path, const char *labels, i
  * these in which all images are found, with or without the ending of the file's name. */
 iso_status iso_images_add_labels(iso_env *env, iso_images *im, const char *path, iso_error *err);
 void iso_images_clear(iso_images *im);
+/* The set as a data set, which takes it over; labels: a CSV file, or NULL: labels.csv or cells.csv in a folder, if there is one. */
+iso_status iso_images_dataset(iso_env *env, const char *path, const char *labels, iso_dataset **out, iso_error *err);
 
 #endif

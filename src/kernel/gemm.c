@@ -65,6 +65,13 @@ static void choose_blocks(gemm_job *j)
     j->blocks_n = (j->N + j->block_n - 1) / j->block_n;
 }
 
+void iso_gemm_serial(bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda, const real *B, int64_t ldb,
+                     real beta, real *C, int64_t ldc)
+{
+    gemm_job j = {iso_kernels_best(), ta, tb, M, N, K, lda, ldb, ldc, alpha, beta, A, B, NULL, C, 0, 0, 0};
+    multiply(&j, M, N, A, B, C);
+}
+
 void iso_gemm(iso_env *env, bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda,
               const real *B, int64_t ldb, real beta, real *C, int64_t ldc, const real *bias)
 {

@@ -92,4 +92,23 @@ const iso_kernels *iso_kernels_best(void);
 void iso_gemm(iso_env *env, bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda,
               const real *B, int64_t ldb, real beta, real *C, int64_t ldc, const real *bias);
 
+/* The same on the calling thread, without bias. */
+void iso_gemm_serial(bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda, const real *B, int64_t ldb,
+                     real beta, real *C, int64_t ldc);
+
+/* A convolution of images [height, width, in], channels last, to [iso_conv_height, iso_conv_width, out]: weights [out, size, size, in],
+ * at every stride-th pixel, with (size - 1) / 2 zeros before the first and as many after the last. */
+typedef struct iso_conv { int64_t height, width, in, out, size, stride; } iso_conv;
+int64_t iso_conv_height(const iso_conv *c);
+int64_t iso_conv_width(const iso_conv *c);
+int64_t iso_conv_work(const iso_conv *c, int64_t n);     /* numbers of scratch for n images */
+/* n images. y (+)= conv(x) + bias [out], then max(., 0) if relu. */
+void iso_conv_gather(iso_env *env, const iso_conv *c, int64_t n, const real *x, const real *w, const real *bias, bool relu, bool add,
+                     real *y, real *work);
+/* Its adjoint, the transposed convolution: x (+)= conv^T(y) + bias [in], then max(., 0) if relu. */
+void iso_conv_scatter(iso_env *env, const iso_conv *c, int64_t n, const real *y, const real *w, const real *bias, bool relu, bool add,
+                      real *x, real *work);
+/* dw (+)= the gradient by the weights of sum(y conv(x)). */
+void iso_conv_weights(iso_env *env, const iso_conv *c, int64_t n, const real *x, const real *y, bool add, real *dw, real *work);
+
 #endif

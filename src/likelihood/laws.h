@@ -5,7 +5,7 @@
 #include "likelihood.h"
 
 extern const iso_likelihood iso_likelihood_poisson, iso_likelihood_nb, iso_likelihood_zinb, iso_likelihood_gaussian,
-    iso_likelihood_gaussian_log1p;
+    iso_likelihood_gaussian_log1p, iso_likelihood_wavelet, iso_likelihood_photon, iso_likelihood_mse, iso_likelihood_feature;
 
 static inline double iso_clamp(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
 

@@ -16,6 +16,14 @@ typedef struct iso_lik_point {
     double mean, dispersion, dropout;
 } iso_lik_point; /* dispersion: theta or sigma itself */
 
+/* How a law speaks of images, whose values stand in pixels scaled to about 0 .. 1; see op/image_likelihood.c. */
+typedef struct iso_image_law {
+    bool haar;                    /* of the Haar coefficients of mean and image, one sigma a sub-band; else of pixels */
+    bool photons;                 /* of photons: Poisson; without sigma */
+    bool features;                /* of the responses of fixed random convolutions, too */
+    double sigma;                 /* > 0: not learned */
+} iso_image_law;
+
 typedef struct iso_likelihood {
     const char *name;             /* as the user types it */
     const char *summary;          /* what it is for, one line of help */
@@ -27,7 +35,8 @@ typedef struct iso_likelihood {
     double (*mean)(iso_lik_point p);
     double (*variance)(iso_lik_point p);
     double (*sample)(iso_rng *r, iso_lik_point p);
-    iso_lik_rows_fn *(*rows)(const iso_kernels *k);       /* its loop at a CPU level */
+    iso_lik_rows_fn *(*rows)(const iso_kernels *k);       /* its loop at a CPU level; NULL: for images alone */
+    const iso_image_law *image;   /* NULL: not for images */
 } iso_likelihood;
 
 extern const iso_likelihood *const iso_likelihoods[];     /* ends with NULL */

@@ -5,7 +5,7 @@
 
 const iso_likelihood *const iso_likelihoods[] = {
     &iso_likelihood_zinb, &iso_likelihood_nb, &iso_likelihood_poisson, &iso_likelihood_gaussian_log1p,
-    &iso_likelihood_gaussian, NULL,
+    &iso_likelihood_gaussian, &iso_likelihood_wavelet, &iso_likelihood_photon, &iso_likelihood_mse, &iso_likelihood_feature, NULL,
 };
 
 static const char *name_of(const void *arg, int i)

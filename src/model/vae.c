@@ -1,46 +1,11 @@
 /* vae.c: the graph of the count VAE (Lopez et al. 2018, doi:10.1038/s41592-018-0229-2; layers as scvi-tools 1.4.2 has
  * them): encoder of log1p counts -> q(z|x) -> z -> decoder -> likelihood. */
-#include "vae.h"
-
-#include "op/op.h"
+#include "layers.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { LAYER = 64, NAME = 96 };      /* longest names of a layer, and of a layer's tensor */
-
-/* A linear layer's bound in torch: weights and bias uniform in +-1/sqrt(fan_in). */
-static double bound(double fan_in) { return 1 / sqrt(fan_in > 0 ? fan_in : 1); }
-
-static int injected(const iso_vae_config *c)
-{
-    int n = 0;
-    for (int k = 0; k < c->n_categorical; k++) n += c->n_categories[k] > 1 ? c->n_categories[k] : 0;
-    return n;
-}
-
-/* x + W x' of every covariate category; W's rows are the one-hot columns of the layer's weight. */
-static int inject(const iso_vae *v, const char *layer, int x, int n_out, double limit)
-{
-    char name[NAME];
-    for (int k = 0; k < v->c.n_categorical; k++) {
-        if (v->c.n_categories[k] < 2) continue;
-        snprintf(name, sizeof name, "%s.category%d", layer, k);
-        int in[] = {x, iso_graph_param(v->g, name, v->c.n_categories[k], n_out, limit)};
-        x = iso_graph_op(v->g, &iso_op_category, &(iso_node){.i = {k}}, 2, in);
-    }
-    return x;
-}
-
-static int linear(const iso_vae *v, const char *layer, int x, int n_in, int n_out, double limit, bool bias)
-{
-    char name[NAME];
-    snprintf(name, sizeof name, "%s.weight", layer);
-    int w = iso_graph_param(v->g, name, n_out, n_in, limit);
-    snprintf(name, sizeof name, "%s.bias", layer);
-    int in[] = {x, w, bias ? iso_graph_param(v->g, name, 1, n_out, limit) : -1};
-    return iso_graph_op(v->g, &iso_op_linear, NULL, 3, in);
-}
+enum { LAYER = ISO_LAYER_NAME, NAME = ISO_TENSOR_NAME };
 
 /* The counts through a sparse first layer. */
 static int from_counts(const iso_vae *v, const char *layer, int n_out, double limit, bool bias)
@@ -77,13 +42,13 @@ static int activate(const iso_vae *v, const char *layer, int x, double dropout)
 static int encoder_layers(const iso_vae *v, const char *encoder, int n_layers, int *width)
 {
     char layer[LAYER];
-    int cats = v->c.encode_covariates ? injected(&v->c) : 0, x = -1, H = v->c.n_hidden;
+    int cats = v->c.encode_covariates ? iso_injected(&v->c) : 0, x = -1, H = v->c.n_hidden;
     *width = 0;
     for (int l = 0; l < n_layers; l++) {
         snprintf(layer, sizeof layer, "%s.layer%d", encoder, l);
-        double limit = bound((l ? (double)H : (double)v->c.n_genes) + cats);
-        x = l ? linear(v, layer, x, H, H, limit, true) : from_counts(v, layer, H, limit, true);
-        if (v->c.encode_covariates) x = inject(v, layer, x, H, limit);
+        double limit = iso_bound((l ? (double)H : (double)v->c.n_genes) + cats);
+        x = l ? iso_linear(v, layer, x, H, H, limit, true) : from_counts(v, layer, H, limit, true);
+        if (v->c.encode_covariates) x = iso_inject(v, layer, x, H, limit);
         x = activate(v, layer, x, v->c.dropout);
         *width = H;
     }
@@ -93,8 +58,8 @@ static int encoder_layers(const iso_vae *v, const char *encoder, int n_layers, i
 /* One head of the encoder: mean, or log variance. */
 static int encoder_head(const iso_vae *v, const char *name, int x, int width, int n_out)
 {
-    return width ? linear(v, name, x, width, n_out, bound(width), true)
-                 : from_counts(v, name, n_out, bound((double)v->c.n_genes), true);
+    return width ? iso_linear(v, name, x, width, n_out, iso_bound(width), true)
+                 : from_counts(v, name, n_out, iso_bound((double)v->c.n_genes), true);
 }
 
 static void encode(iso_vae *v)
@@ -129,20 +94,20 @@ static int library(iso_vae *v)
 static int decoder_layers(const iso_vae *v, int z)
 {
     char layer[LAYER];
-    int cats = injected(&v->c), x = z, H = v->c.n_hidden;
+    int cats = iso_injected(&v->c), x = z, H = v->c.n_hidden;
     for (int l = 0; l < (v->c.n_layers ? v->c.n_layers : 1); l++) {
         snprintf(layer, sizeof layer, "decoder.layer%d", l);
         int n_in = l ? H : v->c.n_latent;
-        double limit = bound(n_in + cats + (l ? 0 : v->c.n_continuous));
-        x = inject(v, layer, linear(v, layer, x, n_in, H, limit, true), H, limit);
+        double limit = iso_bound(n_in + cats + (l ? 0 : v->c.n_continuous));
+        x = iso_inject(v, layer, iso_linear(v, layer, x, n_in, H, limit, true), H, limit);
         if (l == 0 && v->c.n_continuous) {
-            int c = linear(v, "decoder.continuous", iso_graph_input(v->g, ISO_SLOT_CONTINUOUS, v->c.n_continuous),
+            int c = iso_linear(v, "decoder.continuous", iso_graph_input(v->g, ISO_SLOT_CONTINUOUS, v->c.n_continuous),
                            v->c.n_continuous, H, limit, false);
             x = iso_graph_op(v->g, &iso_op_add, NULL, 2, (int[]){x, c});
         }
         if (l == 0 && v->c.decoder_sees_cell)
             x = iso_graph_op(v->g, &iso_op_add, NULL, 2,
-                             (int[]){x, from_counts(v, "decoder.cell", H, bound((double)v->c.n_genes), false)});
+                             (int[]){x, from_counts(v, "decoder.cell", H, iso_bound((double)v->c.n_genes), false)});
         x = activate(v, layer, x, 0);
     }
     return x;
@@ -153,13 +118,13 @@ static int decoder_layers(const iso_vae *v, int z)
 static int decoder_head(const iso_vae *v, const char *name, int x)
 {
     int G = (int)v->c.n_genes;
-    if (!v->c.linear_decoder) return linear(v, name, x, v->c.n_hidden, G, bound(v->c.n_hidden), true);
-    double limit = bound(v->c.n_latent + injected(&v->c) + v->c.n_continuous);
-    int y = inject(v, name, linear(v, name, x, v->c.n_latent, G, limit, !v->c.batch_norm), G, limit);
+    if (!v->c.linear_decoder) return iso_linear(v, name, x, v->c.n_hidden, G, iso_bound(v->c.n_hidden), true);
+    double limit = iso_bound(v->c.n_latent + iso_injected(&v->c) + v->c.n_continuous);
+    int y = iso_inject(v, name, iso_linear(v, name, x, v->c.n_latent, G, limit, !v->c.batch_norm), G, limit);
     if (v->c.n_continuous) {
         char layer[LAYER];
         snprintf(layer, sizeof layer, "%s.continuous", name);
-        int c = linear(v, layer, iso_graph_input(v->g, ISO_SLOT_CONTINUOUS, v->c.n_continuous), v->c.n_continuous, G,
+        int c = iso_linear(v, layer, iso_graph_input(v->g, ISO_SLOT_CONTINUOUS, v->c.n_continuous), v->c.n_continuous, G,
                        limit, false);
         y = iso_graph_op(v->g, &iso_op_add, NULL, 2, (int[]){y, c});
     }
@@ -204,7 +169,20 @@ static void from_cell(iso_vae *v)
     encode(v);
     int log_library = library(v);
     v->reconstruction = likelihood(v, decode(v, v->z), log_library);
-    v->loss = iso_graph_op(v->g, &iso_op_elbo, NULL, 3, (int[]){v->reconstruction, v->kl, v->library_kl});
+    v->loss = iso_graph_op(v->g, &iso_op_elbo, NULL, 4, (int[]){v->reconstruction, v->kl, v->library_kl, -1});
+}
+
+/* From a cell to the loss, and the decoder alone, from a given z. */
+static void count_nodes(iso_vae *v)
+{
+    const iso_vae_config *c = &v->c;
+    bool has_library = c->likelihood->counts || c->likelihood->log1p_data;
+    if (!c->decoder_only) from_cell(v);
+    heads h = decode(v, iso_graph_input(v->g, ISO_SLOT_Z, c->n_latent));
+    if (!c->decoder_only || c->decoder_loss) v->given = likelihood(v, h, has_library ? iso_graph_input(v->g, ISO_SLOT_LIBRARY, 1) : -1);
+    v->decoded = c->likelihood->counts ? iso_graph_op(v->g, &iso_op_softmax, NULL, 1, &h.mean) : h.mean;
+    v->logits = h.mean, v->hidden = h.hidden, v->given_dropout = h.dropout;
+    v->given_dispersion = c->dispersion == ISO_DISPERSION_CELL ? h.dispersion : -1;
 }
 
 static void set_first_values(iso_vae *v)
@@ -217,6 +195,10 @@ static void set_first_values(iso_vae *v)
                      : strcmp(t->name, ISO_DISPERSION_NAME) == 0 ? v->c.likelihood->init_dispersion
                                                                  : 0;
         for (int64_t e = 0; t->init == 0 && e < t->rows * t->cols; e++) g->param[t->offset + e] = value;
+    }
+    for (int i = 0; i < g->n_states; i++) {                    /* fixed random weights: those that were asked for as NaN */
+        const iso_named *t = &g->states[i];
+        if (isnan(t->init)) iso_normal((iso_rng_key){0, ISO_STREAM_INIT, (uint32_t)i}, 0, t->rows * t->cols, g->state + t->offset);
     }
     const iso_named *mean = iso_graph_find(g, "library_prior.mean", true),
                     *variance = iso_graph_find(g, "library_prior.variance", true);
@@ -231,19 +213,13 @@ iso_status iso_vae_build(const iso_vae_config *c, uint64_t seed, iso_vae *v, iso
     iso_status st = ISO_OK;
     *v = (iso_vae){.c = *c, .mu = -1, .raw = -1, .z = -1, .kl = -1, .library_mu = -1, .library_raw = -1, .library = -1, .library_kl = -1,
                    .library_prior_mean = -1, .library_prior_variance = -1, .reconstruction = -1, .loss = -1, .given = -1,
-                   .given_dropout = -1, .given_dispersion = -1};
+                   .given_dropout = -1, .given_dispersion = -1, .reconstructed = -1, .grid_mu = -1, .grid_kl = -1, .sharp = -1, .hidden = -1};
     FAIL_IF(!(v->g = iso_graph_new()), ISO_EMEMORY, "out of memory");
     FAIL_IF(c->dispersion == ISO_DISPERSION_LABEL && c->n_labels < 1, ISO_EUSAGE,
             "dispersion gene-label needs labels: give --labels-key");
-    bool has_library = c->likelihood->counts || c->likelihood->log1p_data;
-    if (!c->decoder_only) from_cell(v);
+    if (c->image.channels) iso_image_vae_nodes(v);
+    else count_nodes(v);
 
-    /* The decoder alone, from a given z. */
-    heads h = decode(v, iso_graph_input(v->g, ISO_SLOT_Z, c->n_latent));
-    if (!c->decoder_only || c->decoder_loss) v->given = likelihood(v, h, has_library ? iso_graph_input(v->g, ISO_SLOT_LIBRARY, 1) : -1);
-    v->decoded = c->likelihood->counts ? iso_graph_op(v->g, &iso_op_softmax, NULL, 1, &h.mean) : h.mean;
-    v->logits = h.mean, v->hidden = h.hidden, v->given_dropout = h.dropout;
-    v->given_dispersion = c->dispersion == ISO_DISPERSION_CELL ? h.dispersion : -1;
     FAIL_IF(c->max_elements && v->g->param_size + v->g->state_size > c->max_elements, ISO_EDATA,
             "the header asks for more parameters than the file holds; the file is damaged");
     TRY(iso_graph_finish(v->g, seed, err));

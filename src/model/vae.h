@@ -1,4 +1,4 @@
-/* vae.h: the variational autoencoder of counts: its numbers, its graph, its nodes. */
+/* vae.h: the variational autoencoder of counts, or of images: its numbers, its graph, its nodes. */
 #ifndef ISO_VAE_H
 #define ISO_VAE_H
 
@@ -13,10 +13,19 @@ typedef enum iso_dispersion {
 } iso_dispersion;
 
 /* Slots of batch->inputs. */
-enum { ISO_SLOT_LIBRARY, ISO_SLOT_CONTINUOUS, ISO_SLOT_Z };
+enum { ISO_SLOT_LIBRARY, ISO_SLOT_CONTINUOUS, ISO_SLOT_Z, ISO_SLOT_IMAGE };
+
+/* Images as the model sees them: [height, width, channels], of sides that can be halved iso_image_levels times. */
+typedef struct iso_image_config {
+    int height, width, channels;  /* channels 0: not of images */
+    int first_channels;           /* of the first convolution; each further one has twice as many, at most 256 */
+    int grid;                     /* channels of a grid of latent variables at a quarter of the size, for details; 0: none */
+} iso_image_config;
+int iso_image_levels(int height, int width);
 
 typedef struct iso_vae_config {
-    int64_t n_genes;
+    int64_t n_genes;              /* of images: height * width * channels */
+    iso_image_config image;
     int n_latent, n_hidden;
     int n_layers;                 /* hidden layers of encoder and of decoder; 0 = linear encoder */
     double dropout;               /* encoder only */
@@ -52,6 +61,10 @@ typedef struct iso_vae {
     int hidden;                   /* [B, H] last hidden layer of that decoder */
     int given_dropout;            /* [B, G] dropout logits from the z of the input slot, or -1 */
     int given_dispersion;         /* [B, G] log dispersion per cell, or -1 */
+    /* Of images; -1 otherwise. `decoded` and `given` have the grid at its prior's mean. */
+    int reconstructed;            /* [B, G] from the posterior means of z and grid */
+    int grid_mu, grid_kl;         /* [B, S] */
+    int sharp;                    /* [B, G] from the z of the input slot, the grid drawn from its prior */
 } iso_vae;
 
 /* Builds the graph and gives the parameters their first values from `seed`. */
@@ -61,5 +74,8 @@ void iso_vae_clear(iso_vae *v);
 iso_status iso_vae_one_gene(const iso_vae *v, int64_t gene, iso_vae *out, iso_error *err);
 /* Name of the dispersion's parameter, which has one row a category. */
 #define ISO_DISPERSION_NAME "decoder.dispersion"
+/* State of images' laws: running variances [bands, channels]; photons per unit and at zero [2, channels]. */
+#define ISO_IMAGE_VARIANCE_NAME "decoder.variance"
+#define ISO_PHOTONS_NAME "decoder.photons"
 
 #endif

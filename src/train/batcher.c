@@ -1,6 +1,7 @@
 /* batcher.c: gathers cells into a minibatch: their rows of the CSR matrix, what the encoder sees of them, their
  * covariates, and the same entries by column. */
 #include "cells.h"
+#include "model/vae.h"
 
 #include <math.h>
 #include <string.h>
@@ -15,7 +16,9 @@ struct iso_batcher {
     int32_t *indices, *next, *codes[ISO_MAX_COVARIATES];     /* next: [PARTS, G], where a part's entries of a column go */
     iso_column_entry *by_column;
     float *values;
-    real *input_values, *library, *continuous, *cell_loss;
+    real *input_values, *library, *continuous, *cell_loss, *images;
+    bool augment;
+    iso_rng_key ways;                     /* which way an image is turned */
 };
 
 iso_status iso_batcher_new(const iso_cells *c, int64_t max_cells, iso_batcher **out, iso_error *err)
@@ -26,8 +29,11 @@ iso_status iso_batcher_new(const iso_cells *c, int64_t max_cells, iso_batcher **
     ALLOC(b, 1, sizeof *b);
     b->c = c, b->max_cells = max_cells;
     ALLOC(b->indptr, max_cells + 1, sizeof *b->indptr);
-    ALLOC(b->colptr, c->x->n_cols + 1, sizeof *b->colptr);
-    ALLOC(b->next, PARTS * c->x->n_cols, sizeof *b->next);
+    if (c->pictures) ALLOC(b->images, max_cells * c->x->n_cols, sizeof *b->images);
+    else {
+        ALLOC(b->colptr, c->x->n_cols + 1, sizeof *b->colptr);
+        ALLOC(b->next, PARTS * c->x->n_cols, sizeof *b->next);
+    }
     ALLOC(b->cells, max_cells, sizeof *b->cells);
     ALLOC(b->library, max_cells, sizeof *b->library);
     ALLOC(b->cell_loss, max_cells, sizeof *b->cell_loss);
@@ -63,6 +69,7 @@ void iso_batcher_free(iso_batcher *b)
     iso_free(b->library);
     iso_free(b->cell_loss);
     iso_free(b->continuous);
+    iso_free(b->images);
     for (int k = 0; k < ISO_MAX_COVARIATES; k++) iso_free(b->codes[k]);
     iso_free(b);
 }
@@ -85,6 +92,19 @@ done:
 
 typedef struct job { iso_batcher *b; const iso_kernels *k; const int64_t *index; int64_t n; } job;
 
+void iso_batcher_augment(iso_batcher *b, uint64_t seed, uint32_t epoch)
+{
+    b->augment = b->c->pictures && b->c->pictures->augment;
+    b->ways = (iso_rng_key){seed, ISO_STREAM_AUGMENT, epoch};
+}
+
+static int way_of(const iso_batcher *b, int64_t cell)
+{
+    if (!b->augment) return 0;
+    iso_rng r = iso_rng_start(b->ways, (uint64_t)cell);
+    return (int)(iso_rng_u32(&r) & (b->c->pictures->to_height == b->c->pictures->to_width ? 7 : 3));
+}
+
 static void gather_block(void *arg, int64_t block)
 {
     job *j = arg;
@@ -99,6 +119,7 @@ static void gather_block(void *arg, int64_t block)
         for (int64_t e = 0; e < n; e++)
             in[e] = c->raw_input ? (real)b->values[at + e] : 1 + scale * (real)b->values[at + e];
         if (!c->raw_input) j->k->vlog(in, in, n);
+        if (c->pictures) iso_picture(c->pictures, cell, way_of(b, cell), b->images + r * c->x->n_cols);
         b->cells[r] = cell;
         if (c->log_library) b->library[r] = c->log_library[cell];
         for (int k = 0; k < c->n_codes; k++) b->codes[k][r] = c->codes[k][cell];
@@ -157,14 +178,14 @@ iso_status iso_batcher_fill(iso_batcher *b, iso_env *env, const iso_kernels *k, 
     TRY(make_room(b, b->indptr[n], err));
     job j = {b, k, index, n};
     iso_parallel(env, (n + ROWS - 1) / ROWS, gather_block, &j);
-    if (by_column) sort_by_column(env, &j);
+    if (by_column && !c->pictures) sort_by_column(env, &j);
     b->batch = (iso_batch){.n = n,
                            .x = {n, c->x->n_cols, b->indptr, b->indices, b->values},
                            .input_values = b->input_values,
                            .colptr = b->colptr,
                            .by_column = b->by_column,
                            .cells = b->cells,
-                           .inputs = {b->library, b->continuous},
+                           .inputs = {[ISO_SLOT_LIBRARY] = b->library, [ISO_SLOT_CONTINUOUS] = b->continuous, [ISO_SLOT_IMAGE] = b->images},
                            .cell_loss = b->cell_loss};
     for (int q = 0; q < c->n_codes; q++) b->batch.codes[q] = b->codes[q];
     *batch = &b->batch;

@@ -6,9 +6,22 @@
 #include "core/graph.h"
 #include "io/dataset.h"
 
+/* Images instead of counts. The model sees (pixel - low) * scale of each channel, channels last, mirrored at the lower and right border
+ * to its own height and width. */
+typedef struct iso_pictures {
+    const float *pixels;                          /* [n, channels, height, width] */
+    int64_t channels, height, width, to_height, to_width;
+    const float *low, *scale;                     /* [channels] */
+    bool augment;                                 /* in training: turned and flipped at random, another way each epoch */
+} iso_pictures;
+/* One image as the model sees it: out [to_height, to_width, channels]. way: 0 as it is; 1 .. 7 flipped and turned (1 .. 3 where it is not
+ * square). */
+void iso_picture(const iso_pictures *p, int64_t cell, int way, real *out);
+
 /* Everything is lent. */
 typedef struct iso_cells {
-    const iso_csr *x;
+    const iso_csr *x;                             /* of images: [n, P] without entries */
+    const iso_pictures *pictures;                 /* NULL: counts */
     const real *log_library;                      /* [n] log of the cell's total, or of its size factor */
     const float *input_scale;                     /* [n] the encoder sees log1p(x * scale); NULL = 1 */
     bool raw_input;                               /* the encoder sees x itself (continuous data) */
@@ -23,6 +36,8 @@ typedef struct iso_cells {
 typedef struct iso_batcher iso_batcher;
 iso_status iso_batcher_new(const iso_cells *c, int64_t max_cells, iso_batcher **out, iso_error *err);
 void iso_batcher_free(iso_batcher *b);
+/* From now on images are augmented as (seed, epoch) and the image say; where the cells ask for it. */
+void iso_batcher_augment(iso_batcher *b, uint64_t seed, uint32_t epoch);
 /* The cells index[0..n-1]. by_column: also the column form that training needs. The batch is lent until the next
  * fill. */
 iso_status iso_batcher_fill(iso_batcher *b, iso_env *env, const iso_kernels *k, const int64_t *index, int64_t n,

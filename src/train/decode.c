@@ -3,12 +3,14 @@
 
 #include <string.h>
 
-enum { BATCH = ISO_DECODER_BATCH, MAX_COMBINATIONS = 64 };
+enum { BATCH = ISO_DECODER_BATCH, IMAGES = 32, MAX_COMBINATIONS = 64 };
 
 struct iso_decoder {
     iso_env *env;
     iso_vae *v;
     bool heads;
+    int64_t batch;
+    uint64_t seed;                /* of what is drawn in decoding */
     iso_plan *plan;
     int32_t *codes[ISO_MAX_COVARIATES];
     real *z, *continuous;
@@ -21,8 +23,8 @@ iso_status iso_decoder_open(iso_env *env, iso_vae *v, const int *nodes, int n_no
     iso_decoder *d = NULL;
     *out = NULL;
     ALLOC(d, 1, sizeof *d);
-    d->env = env, d->v = v;
-    TRY(iso_plan_new(v->g, &(iso_plan_request){.outputs = nodes, .n_outputs = n_nodes, .loss = -1, .max_cells = BATCH},
+    d->env = env, d->v = v, d->batch = v->c.image.channels ? IMAGES : BATCH;
+    TRY(iso_plan_new(v->g, &(iso_plan_request){.outputs = nodes, .n_outputs = n_nodes, .loss = -1, .max_cells = d->batch},
                      &d->plan, err));
     ALLOC(d->z, BATCH * v->c.n_latent, sizeof *d->z);
     ALLOC(d->continuous, BATCH * v->c.n_continuous, sizeof *d->continuous);     /* at 0 */
@@ -68,15 +70,16 @@ iso_status iso_decoder_each(iso_decoder *d, const float *z, int64_t n, const int
     int64_t L = d->v->c.n_latent, combinations = codes ? 1 : iso_decode_combinations(&d->v->c);
     iso_batch b = {.cells = d->cells, .inputs = {[ISO_SLOT_CONTINUOUS] = d->continuous, [ISO_SLOT_Z] = d->z}};
     for (int k = 0; k < ISO_MAX_COVARIATES; k++) b.codes[k] = d->codes[k];
-    for (int64_t at = 0; at < n; at += BATCH) {
-        b.n = n - at < BATCH ? n - at : BATCH;
+    for (int64_t at = 0; at < n; at += d->batch) {
+        b.n = n - at < d->batch ? n - at : d->batch;
         FAIL_IF(iso_env_interrupted(d->env), ISO_EINTERRUPT, "interrupted");
+        for (int64_t r = 0; r < b.n; r++) d->cells[r] = at + r;
         for (int64_t i = 0; i < b.n * L; i++) d->z[i] = (real)z[at * L + i];
         for (int64_t c = 0; c < combinations; c++) {
             if (!codes) set_combination(d, b.n, c);
             for (int k = 0; codes && k < d->v->c.n_categorical; k++)
                 memcpy(d->codes[k], codes[k] + at, (size_t)b.n * sizeof **codes);
-            iso_plan_run(d->plan, d->env, iso_kernels_best(), &b, &(iso_settings){.kl_weight = 1});
+            iso_plan_run(d->plan, d->env, iso_kernels_best(), &b, &(iso_settings){.seed = d->seed, .kl_weight = 1});
             fn(arg, d->plan, at, b.n, c, combinations);
         }
     }
@@ -138,6 +141,29 @@ iso_status iso_decode(iso_env *env, iso_vae *v, const float *z, int64_t n, const
     iso_decoder *d = NULL;
     TRY(iso_decoder_new(env, v, dropout || log_dispersion, &d, err));
     TRY(iso_decoder_run(d, z, n, codes, expression, dropout, log_dispersion, err));
+done:
+    iso_decoder_free(d);
+    return st;
+}
+
+static void take_sharp(void *arg, const iso_plan *p, int64_t at, int64_t n, int64_t which, int64_t combinations)
+{
+    const outputs *o = arg;
+    int64_t G = o->v->c.n_genes;
+    (void)which;
+    add_to(o->expression + at * G, p, o->v->sharp, n * G, 1 / (double)combinations);
+}
+
+iso_status iso_decode_sharp(iso_env *env, iso_vae *v, const float *z, int64_t n, const int32_t *const *codes, uint64_t seed, float *out,
+                            iso_error *err)
+{
+    iso_status st = ISO_OK;
+    iso_decoder *d = NULL;
+    FAIL_IF(v->sharp < 0, ISO_EUSAGE, "only images have a grid of details");
+    TRY(iso_decoder_open(env, v, &v->sharp, 1, &d, err));
+    d->seed = seed;
+    memset(out, 0, (size_t)(n * v->c.n_genes) * sizeof *out);
+    TRY(iso_decoder_each(d, z, n, codes, take_sharp, &(outputs){.v = v, .expression = out}, err));
 done:
     iso_decoder_free(d);
     return st;

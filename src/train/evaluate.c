@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { BATCH = 256 };
+enum { BATCH = 256, IMAGES = 32 };           /* cells, images at once */
 
 struct iso_evaluator {
     iso_env *env;
@@ -15,8 +15,9 @@ struct iso_evaluator {
     iso_vae *v;
     const iso_cells *c;
     iso_plan *encode, *sample, *given;      /* mu, raw; + z, kl, reconstruction; reconstruction from a given z */
+    iso_plan *again;                        /* images from their posterior means; made when first asked for */
     iso_batcher *batcher;
-    int64_t index[BATCH];
+    int64_t batch, index[BATCH];
     real *z;                                /* [BATCH, L] */
     double *log_weight;                     /* [BATCH, samples], grown on demand */
     int64_t cap_samples;
@@ -28,22 +29,23 @@ iso_status iso_evaluator_new(iso_env *env, iso_vae *v, const iso_cells *c, iso_e
     iso_evaluator *e = NULL;
     *out = NULL;
     ALLOC(e, 1, sizeof *e);
-    *e = (iso_evaluator){.env = env, .k = iso_kernels_best(), .v = v, .c = c};
+    *e = (iso_evaluator){.env = env, .k = iso_kernels_best(), .v = v, .c = c, .batch = c->pictures ? IMAGES : BATCH};
     int nodes[12], n = 0;
     nodes[n++] = v->mu;
     if (v->raw >= 0) nodes[n++] = v->raw;
-    TRY(iso_plan_new(v->g, &(iso_plan_request){.outputs = nodes, .n_outputs = n, .loss = -1, .max_cells = BATCH},
+    TRY(iso_plan_new(v->g, &(iso_plan_request){.outputs = nodes, .n_outputs = n, .loss = -1, .max_cells = e->batch},
                      &e->encode, err));
     nodes[n++] = v->reconstruction;
     if (v->kl >= 0) nodes[n++] = v->z, nodes[n++] = v->kl;
+    if (v->grid_kl >= 0) nodes[n++] = v->grid_kl;
     if (v->library_kl >= 0)
         nodes[n++] = v->library_kl, nodes[n++] = v->library, nodes[n++] = v->library_mu, nodes[n++] = v->library_raw;
-    TRY(iso_plan_new(v->g, &(iso_plan_request){.outputs = nodes, .n_outputs = n, .loss = -1, .max_cells = BATCH},
+    TRY(iso_plan_new(v->g, &(iso_plan_request){.outputs = nodes, .n_outputs = n, .loss = -1, .max_cells = e->batch},
                      &e->sample, err));
     nodes[0] = v->given;
-    TRY(iso_plan_new(v->g, &(iso_plan_request){.outputs = nodes, .n_outputs = 1, .loss = -1, .max_cells = BATCH},
+    TRY(iso_plan_new(v->g, &(iso_plan_request){.outputs = nodes, .n_outputs = 1, .loss = -1, .max_cells = e->batch},
                      &e->given, err));
-    TRY(iso_batcher_new(c, BATCH, &e->batcher, err));
+    TRY(iso_batcher_new(c, e->batch, &e->batcher, err));
     ALLOC(e->z, BATCH * v->c.n_latent, sizeof *e->z);
     *out = e, e = NULL;
 done:
@@ -57,6 +59,7 @@ void iso_evaluator_free(iso_evaluator *e)
     iso_plan_free(e->encode);
     iso_plan_free(e->sample);
     iso_plan_free(e->given);
+    iso_plan_free(e->again);
     iso_batcher_free(e->batcher);
     iso_free(e->z);
     iso_free(e->log_weight);
@@ -87,8 +90,10 @@ static void add_draw(const iso_evaluator *e, const iso_batch *b, int64_t at, int
     const iso_vae *v = e->v;
     const real *kl = v->kl >= 0 ? iso_plan_value(e->sample, v->kl) : NULL;
     const real *library = v->library_kl >= 0 ? iso_plan_value(e->sample, v->library_kl) : NULL;
+    const real *grid = v->grid_kl >= 0 ? iso_plan_value(e->sample, v->grid_kl) : NULL;
+    int64_t grid_cols = grid ? v->g->nodes[v->grid_kl].cols : 0;
     for (int64_t r = 0; r < b->n; r++) {
-        double cost = row_sum(kl, r, v->c.n_latent) + (library ? (double)library[r] : 0),
+        double cost = row_sum(kl, r, v->c.n_latent) + row_sum(grid, r, grid_cols) + (library ? (double)library[r] : 0),
                loss = (double)b->cell_loss[r];
         if (out->reconstruction) out->reconstruction[at + r] -= loss / draws;
         if (out->elbo) out->elbo[at + r] -= (loss + cost) / draws;
@@ -133,7 +138,7 @@ static iso_status evaluate_batch(iso_evaluator *e, int64_t at, int64_t n, int dr
 {
     iso_status st = ISO_OK;
     iso_batch *b;
-    bool weights = samples > 0 && e->v->raw >= 0;
+    bool weights = samples > 0 && e->v->raw >= 0 && e->v->grid_kl < 0;    /* of a thousand grid variables no sample of weights is large enough */
     TRY(iso_batcher_fill(e->batcher, e->env, e->k, e->index, n, false, &b, err));
     iso_settings s = {.seed = seed, .kl_weight = 1};
     if (draws == 0 && !weights) {
@@ -156,7 +161,7 @@ done:
 
 static int64_t next_batch(iso_evaluator *e, const int64_t *index, int64_t at, int64_t n)
 {
-    int64_t m = n - at < BATCH ? n - at : BATCH;
+    int64_t m = n - at < e->batch ? n - at : e->batch;
     for (int64_t r = 0; r < m; r++) e->index[r] = index ? index[at + r] : at + r;
     return m;
 }
@@ -196,6 +201,27 @@ iso_status iso_evaluate_given(iso_evaluator *e, const int64_t *index, int64_t n,
         b->inputs[ISO_SLOT_Z] = e->z;
         iso_plan_run(e->given, e->env, e->k, b, &(iso_settings){.kl_weight = 1});
         for (int64_t r = 0; r < m; r++) loss[at + r] = (double)b->cell_loss[r];
+    }
+done:
+    return st;
+}
+
+iso_status iso_evaluate_reconstructed(iso_evaluator *e, const int64_t *index, int64_t n, float *out, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    int64_t P = e->v->c.n_genes;
+    FAIL_IF(e->v->reconstructed < 0, ISO_EUSAGE, "only images are decoded again");
+    if (!e->again)
+        TRY(iso_plan_new(e->v->g, &(iso_plan_request){.outputs = &e->v->reconstructed, .n_outputs = 1, .loss = -1, .max_cells = e->batch},
+                         &e->again, err));
+    for (int64_t at = 0, m; at < n; at += m) {
+        iso_batch *b;
+        FAIL_IF(iso_env_interrupted(e->env), ISO_EINTERRUPT, "interrupted");
+        m = next_batch(e, index, at, n);
+        TRY(iso_batcher_fill(e->batcher, e->env, e->k, e->index, m, false, &b, err));
+        iso_plan_run(e->again, e->env, e->k, b, &(iso_settings){.kl_weight = 1});
+        const real *x = iso_plan_value(e->again, e->v->reconstructed);
+        for (int64_t i = 0; i < m * P; i++) out[at * P + i] = (float)x[i];
     }
 done:
     return st;

@@ -85,10 +85,17 @@ iso_status iso_evaluate(iso_evaluator *e, const int64_t *index, int64_t n, int d
 iso_status iso_evaluate_given(iso_evaluator *e, const int64_t *index, int64_t n, const float *z, double *loss,
                               iso_error *err);
 
+/* Images alone: each image as decoded from its posterior means, out [n, P] as the model sees images. */
+iso_status iso_evaluate_reconstructed(iso_evaluator *e, const int64_t *index, int64_t n, float *out, iso_error *err);
+
 /* Decoding z [n, L] with covariate categories codes[k] (per covariate slot; NULL = average over all categories of every
  * covariate with equal weight): expression [n, G]; dropout logits [n, G] and log dispersion [n, G] may be NULL. */
 iso_status iso_decode(iso_env *env, iso_vae *v, const float *z, int64_t n, const int32_t *const *codes,
                       float *expression, float *dropout, float *log_dispersion, iso_error *err);
+
+/* Images alone: the same with the grid of details drawn from its prior p(s|z), sharp where its mean is soft. covariates as there. */
+iso_status iso_decode_sharp(iso_env *env, iso_vae *v, const float *z, int64_t n, const int32_t *const *codes, uint64_t seed, float *out,
+                            iso_error *err);
 
 /* The same in three steps, for those who decode often. heads: dropout and log dispersion will be asked for too. */
 typedef struct iso_decoder iso_decoder;

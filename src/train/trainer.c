@@ -74,9 +74,11 @@ static iso_status trainer_open(trainer *t, iso_error *err)
     ALLOC(t->index, t->batch, sizeof *t->index);
     ALLOC(t->elbo, t->n_validation, sizeof *t->elbo);
     ALLOC(t->reconstruction, t->n_validation, sizeof *t->reconstruction);
-    int outputs[2] = {t->v->reconstruction, t->v->kl};
+    int outputs[3] = {t->v->reconstruction}, n_outputs = 1;
+    if (t->v->kl >= 0) outputs[n_outputs++] = t->v->kl;
+    if (t->v->grid_kl >= 0) outputs[n_outputs++] = t->v->grid_kl;
     iso_plan_request want = {
-        .outputs = outputs, .n_outputs = t->v->kl >= 0 ? 2 : 1, .loss = t->v->loss, .max_cells = t->batch};
+        .outputs = outputs, .n_outputs = n_outputs, .loss = t->v->loss, .max_cells = t->batch};
     TRY(iso_plan_new(t->v->g, &want, &t->plan, err));
     TRY(iso_batcher_new(t->c, t->batch, &t->batcher, err));
     TRY(iso_evaluator_new(t->env, t->v, t->c, &t->evaluator, err));
@@ -106,12 +108,17 @@ static void trainer_close(trainer *t)
 static void name_culprit(const trainer *t, const iso_batch *b, char *text, size_t size)
 {
     int64_t cell = 0, best = -1;
+    bool counts = !t->c->pictures;
     for (int64_t r = 0; r < b->n; r++) {
         if (!isfinite((double)b->cell_loss[r])) { cell = r; break; }
         if (b->cell_loss[r] > b->cell_loss[cell]) cell = r;
     }
-    for (int64_t e = b->x.indptr[cell]; e < b->x.indptr[cell + 1]; e++)
+    for (int64_t e = b->x.indptr[cell]; counts && e < b->x.indptr[cell + 1]; e++)
         if (best < 0 || b->x.values[e] > b->x.values[best]) best = e;
+    if (!counts) {
+        snprintf(text, size, "image %lld (\"%s\")", (long long)b->cells[cell] + 1, t->names.cells ? t->names.cells[b->cells[cell]] : "?");
+        return;
+    }
     int32_t gene = best >= 0 ? b->x.indices[best] : 0;
     snprintf(text, size, "cell %lld (\"%s\"), gene \"%s\" = %g", (long long)b->cells[cell] + 1,
              t->names.cells ? t->names.cells[b->cells[cell]] : "?", t->names.genes ? t->names.genes[gene] : "?",
@@ -156,8 +163,12 @@ static iso_status one_step(trainer *t, uint32_t epoch, int64_t first, sums *s, b
     double rate = iso_learning_rate_at(t->o, t->step, t->total_steps) * t->rate_factor;
     iso_optimizer_step(&t->adam, t->env, t->k, &t->o->adam, rate, scale / (double)n);
     t->usual_norm = t->usual_norm > 0 ? 0.95 * t->usual_norm + 0.05 * norm * scale : norm;
-    const real *kl = t->v->kl >= 0 ? iso_plan_value(t->plan, t->v->kl) : NULL;
-    for (int64_t i = 0; kl && i < n * t->v->c.n_latent; i++) total += (double)kl[i];
+    const int costs[] = {t->v->kl, t->v->grid_kl};
+    for (int k = 0; k < 2; k++) {
+        if (costs[k] < 0) continue;
+        const real *kl = iso_plan_value(t->plan, costs[k]);
+        for (int64_t i = 0; i < n * t->v->g->nodes[costs[k]].cols; i++) total += (double)kl[i];
+    }
     s->reconstruction -= (double)iso_plan_value(t->plan, t->v->reconstruction)[0];
     s->kl += total, s->norm += norm * (double)n, s->cells += n;
     t->step++;
@@ -174,6 +185,7 @@ static iso_status one_epoch(trainer *t, int epoch, iso_epoch *e, iso_error *err)
     bool bad;
     snapshot_take(&t->epoch_start, t->v->g);
     iso_permutation((iso_rng_key){t->o->seed, ISO_STREAM_SHUFFLE, (uint32_t)epoch}, t->n_train, t->order);
+    iso_batcher_augment(t->batcher, t->o->seed, (uint32_t)epoch);
     do {
         s = (sums){0}, bad = false;
         for (int64_t i = 0; i < t->steps_per_epoch && !bad; i++) {

@@ -1,0 +1,183 @@
+/* convolution.c: convolutions of channels-last images, as dense products.
+ *
+ * The patch of pixels under the kernel at each place of the output is copied into a row, and rows are multiplied by the
+ * weights; a pixel's neighbours along x lie side by side, so that a row is `size` copies. Rows are made a few at a time
+ * and stay in cache. The adjoint multiplies first and adds rows back to their pixels.
+ *
+ * Images are dealt to LANES lanes by their number alone, and each lane does its images in order: the same bits for any
+ * number of threads. */
+#include "kernel.h"
+
+#include <string.h>
+
+enum { LANES = 16, GROUPS = 4 };
+static const int64_t CHUNK = 96 * 1024;        /* numbers in a lane's rows of patches; half of a second-level cache */
+
+static int64_t side(int64_t n, const iso_conv *c) { return (n + 2 * ((c->size - 1) / 2) - c->size) / c->stride + 1; }
+int64_t iso_conv_height(const iso_conv *c) { return side(c->height, c); }
+int64_t iso_conv_width(const iso_conv *c) { return side(c->width, c); }
+
+/* Part of the kernel: its rows ky0 .. ky1-1. */
+typedef struct part { int64_t ky0, ky1; } part;
+
+typedef struct job {
+    const iso_conv *c;
+    int64_t n, out_h, out_w, patch, rows, chunk;   /* patch: numbers in a whole patch; rows: output rows at once */
+    const real *x, *y, *w, *bias;
+    real *to, *work;
+    bool relu, add;
+    int64_t parts;                                 /* of the kernel, for its gradient */
+} job;
+
+static job make_job(const iso_conv *c, int64_t n, real *work)
+{
+    job j = {.c = c, .n = n, .out_h = iso_conv_height(c), .out_w = iso_conv_width(c), .work = work};
+    j.patch = c->size * c->size * c->in;
+    j.rows = CHUNK / (j.out_w * j.patch);
+    if (j.rows < 1) j.rows = 1;
+    if (j.rows > n * j.out_h) j.rows = n * j.out_h;
+    j.chunk = j.rows * j.out_w * j.patch;
+    j.parts = c->size * c->in < 64 ? 1 : c->size;
+    return j;
+}
+
+int64_t iso_conv_work(const iso_conv *c, int64_t n)
+{
+    job j = make_job(c, n, NULL);
+    return LANES * j.chunk + GROUPS * c->out * j.patch;
+}
+
+/* The pixels x0 .. x0+size-1 of a row of the input that exist: from, to within the kernel. */
+typedef struct span { int64_t from, to; } span;
+static span inside(const iso_conv *c, int64_t x0)
+{
+    span s = {x0 < 0 ? -x0 : 0, c->size};
+    if (x0 + c->size > c->width) s.to = c->width - x0;
+    if (s.to < s.from) s.to = s.from;
+    return s;
+}
+
+/* One row of the output's patches: out [out_w, part]. */
+static void read_row(const job *j, part p, int64_t row, real *out)
+{
+    const iso_conv *c = j->c;
+    int64_t pad = (c->size - 1) / 2, wide = c->size * c->in, all = (p.ky1 - p.ky0) * wide;
+    const real *image = j->x + row / j->out_h * c->height * c->width * c->in;
+    for (int64_t ky = p.ky0; ky < p.ky1; ky++) {
+        int64_t iy = row % j->out_h * c->stride - pad + ky;
+        real *to = out + (ky - p.ky0) * wide;
+        for (int64_t ox = 0; ox < j->out_w; ox++, to += all) {
+            int64_t x0 = ox * c->stride - pad;
+            span s = inside(c, x0);
+            if (iy < 0 || iy >= c->height) s.from = s.to = 0;
+            if (s.to - s.from < c->size) memset(to, 0, (size_t)wide * sizeof *to);
+            if (s.to > s.from)
+                memcpy(to + s.from * c->in, image + (iy * c->width + x0 + s.from) * c->in,
+                       (size_t)((s.to - s.from) * c->in) * sizeof *to);
+        }
+    }
+}
+
+/* Adds a row of the output's patches to the pixels of j->to. */
+static void add_row(const job *j, int64_t row, const real *from)
+{
+    const iso_conv *c = j->c;
+    int64_t pad = (c->size - 1) / 2, wide = c->size * c->in;
+    real *image = j->to + row / j->out_h * c->height * c->width * c->in;
+    for (int64_t ox = 0; ox < j->out_w; ox++)
+        for (int64_t ky = 0; ky < c->size; ky++, from += wide) {
+            int64_t iy = row % j->out_h * c->stride - pad + ky, x0 = ox * c->stride - pad;
+            if (iy < 0 || iy >= c->height) continue;
+            span s = inside(c, x0);
+            real *restrict pixel = image + (iy * c->width + x0) * c->in;
+            for (int64_t i = s.from * c->in; i < s.to * c->in; i++) pixel[i] += from[i];
+        }
+}
+
+static void finish(real *y, int64_t n, int64_t channels, const real *bias, bool relu)
+{
+    for (int64_t r = 0; r < n; r++, y += channels) {
+        if (bias) for (int64_t k = 0; k < channels; k++) y[k] += bias[k];
+        if (relu) for (int64_t k = 0; k < channels; k++) y[k] = y[k] > 0 ? y[k] : 0;
+    }
+}
+
+static int64_t lanes_of(int64_t n) { return n < LANES ? n : LANES; }
+
+static void gather_lane(void *arg, int64_t lane)
+{
+    const job *j = arg;
+    const iso_conv *c = j->c;
+    int64_t lanes = lanes_of(j->n), r1 = (lane + 1) * j->n / lanes * j->out_h;
+    real *rows = j->work + lane * j->chunk;
+    for (int64_t r = lane * j->n / lanes * j->out_h; r < r1; r += j->rows) {
+        int64_t m = r1 - r < j->rows ? r1 - r : j->rows, places = m * j->out_w;
+        for (int64_t i = 0; i < m; i++) read_row(j, (part){0, c->size}, r + i, rows + i * j->out_w * j->patch);
+        real *y = j->to + r * j->out_w * c->out;
+        iso_gemm_serial(false, true, places, c->out, j->patch, 1, rows, j->patch, j->w, j->patch, j->add ? 1 : 0, y, c->out);
+        finish(y, places, c->out, j->bias, j->relu);
+    }
+}
+
+void iso_conv_gather(iso_env *env, const iso_conv *c, int64_t n, const real *x, const real *w, const real *bias, bool relu, bool add,
+                     real *y, real *work)
+{
+    job j = make_job(c, n, work);
+    j.x = x, j.w = w, j.bias = bias, j.relu = relu, j.add = add, j.to = y;
+    iso_parallel(env, lanes_of(n), gather_lane, &j);
+}
+
+static void scatter_lane(void *arg, int64_t lane)
+{
+    const job *j = arg;
+    const iso_conv *c = j->c;
+    int64_t lanes = lanes_of(j->n), i0 = lane * j->n / lanes, i1 = (lane + 1) * j->n / lanes, r1 = i1 * j->out_h;
+    int64_t pixels = c->height * c->width;
+    real *rows = j->work + lane * j->chunk, *x = j->to + i0 * pixels * c->in;
+    if (!j->add) memset(x, 0, (size_t)((i1 - i0) * pixels * c->in) * sizeof *x);
+    for (int64_t r = i0 * j->out_h; r < r1; r += j->rows) {
+        int64_t m = r1 - r < j->rows ? r1 - r : j->rows;
+        iso_gemm_serial(false, false, m * j->out_w, j->patch, c->out, 1, j->y + r * j->out_w * c->out, c->out, j->w, j->patch, 0, rows,
+                        j->patch);
+        for (int64_t i = 0; i < m; i++) add_row(j, r + i, rows + i * j->out_w * j->patch);
+    }
+    if (j->bias || j->relu) finish(x, (i1 - i0) * pixels, c->in, j->bias, j->relu);
+}
+
+void iso_conv_scatter(iso_env *env, const iso_conv *c, int64_t n, const real *y, const real *w, const real *bias, bool relu, bool add,
+                      real *x, real *work)
+{
+    job j = make_job(c, n, work);
+    j.y = y, j.w = w, j.bias = bias, j.relu = relu, j.add = add, j.to = x;
+    iso_parallel(env, lanes_of(n), scatter_lane, &j);
+}
+
+/* A part of the kernel's gradient over a group of images. */
+static void weights_task(void *arg, int64_t task)
+{
+    const job *j = arg;
+    const iso_conv *c = j->c;
+    int64_t group = task / j->parts, k = task % j->parts, deep = c->size / j->parts;
+    int64_t r0 = group * j->n / GROUPS * j->out_h, r1 = (group + 1) * j->n / GROUPS * j->out_h, cols = deep * c->size * c->in;
+    real *rows = j->work + task * (j->chunk / j->parts), *to = j->to + group * c->out * j->patch + k * cols;
+    if (r0 == r1) for (int64_t o = 0; o < c->out; o++) memset(to + o * j->patch, 0, (size_t)cols * sizeof *to);
+    for (int64_t r = r0; r < r1; r += j->rows) {
+        int64_t m = r1 - r < j->rows ? r1 - r : j->rows;
+        for (int64_t i = 0; i < m; i++) read_row(j, (part){k * deep, (k + 1) * deep}, r + i, rows + i * j->out_w * cols);
+        iso_gemm_serial(true, false, c->out, cols, m * j->out_w, 1, j->y + r * j->out_w * c->out, c->out, rows, cols, r > r0 ? 1 : 0, to,
+                        j->patch);
+    }
+}
+
+void iso_conv_weights(iso_env *env, const iso_conv *c, int64_t n, const real *x, const real *y, bool add, real *dw, real *work)
+{
+    job j = make_job(c, n, work);
+    int64_t size = c->out * j.patch;
+    j.x = x, j.y = y, j.to = work + LANES * j.chunk;
+    iso_parallel(env, GROUPS * j.parts, weights_task, &j);
+    for (int64_t i = 0; i < size; i++) {
+        real sum = add ? dw[i] : 0;
+        for (int64_t g = 0; g < GROUPS; g++) sum += j.to[g * size + i];
+        dw[i] = sum;
+    }
+}

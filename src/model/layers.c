@@ -1,0 +1,39 @@
+/* layers.c: see layers.h. */
+#include "layers.h"
+
+#include <math.h>
+
+enum { NAME = ISO_TENSOR_NAME };
+
+/* A linear layer's bound in torch: weights and bias uniform in +-1/sqrt(fan_in). */
+double iso_bound(double fan_in) { return 1 / sqrt(fan_in > 0 ? fan_in : 1); }
+
+int iso_injected(const iso_vae_config *c)
+{
+    int n = 0;
+    for (int k = 0; k < c->n_categorical; k++) n += c->n_categories[k] > 1 ? c->n_categories[k] : 0;
+    return n;
+}
+
+/* x + W x' of every covariate category; W's rows are the one-hot columns of the layer's weight. */
+int iso_inject(const iso_vae *v, const char *layer, int x, int n_out, double limit)
+{
+    char name[NAME];
+    for (int k = 0; k < v->c.n_categorical; k++) {
+        if (v->c.n_categories[k] < 2) continue;
+        snprintf(name, sizeof name, "%s.category%d", layer, k);
+        int in[] = {x, iso_graph_param(v->g, name, v->c.n_categories[k], n_out, limit)};
+        x = iso_graph_op(v->g, &iso_op_category, &(iso_node){.i = {k}}, 2, in);
+    }
+    return x;
+}
+
+int iso_linear(const iso_vae *v, const char *layer, int x, int n_in, int n_out, double limit, bool bias)
+{
+    char name[NAME];
+    snprintf(name, sizeof name, "%s.weight", layer);
+    int w = iso_graph_param(v->g, name, n_out, n_in, limit);
+    snprintf(name, sizeof name, "%s.bias", layer);
+    int in[] = {x, w, bias ? iso_graph_param(v->g, name, 1, n_out, limit) : -1};
+    return iso_graph_op(v->g, &iso_op_linear, NULL, 3, in);
+}

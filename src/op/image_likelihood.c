@@ -1,0 +1,207 @@
+/* image_likelihood: -log p(x|z) of the batch's images under a law of images, summed over them, with its gradient.
+ *   in 0  mean [B, P], P = height * width * channels, channels last; photon: at least 0, in units of the scaled image
+ *   in 1  image [B, P], no gradient
+ *   in 2  state: running variance [bands, channels] of Gaussian laws, used in evaluation; photon: [2, channels], photons per
+ *         unit of the scaled image, and photons where the scaled image is 0; -1 for a law with a fixed sigma
+ *   out   [1, 1] nats; per cell in batch->cell_loss, added to it if i[2]
+ *   pointer  the iso_likelihood      i[0] height      i[1] width      r[0] momentum of the running variance
+ *
+ * Gaussian laws in training: sigma^2 of a channel (wavelet: and sub-band) is the mean squared error of the batch, the best
+ * value there is, so that its own derivative is 0 and the mean's is as if sigma were fixed (Rybkin et al. 2021,
+ * arXiv:2006.13202, section 3.2); at least e^-12. The Haar transform is orthonormal: densities of coefficients are densities of
+ * pixels. Photon: x = gain * Poisson + offset; the density is that of the scaled image.
+ * Forward leaves the gradient in saved 0, over the mean where nobody else reads it. */
+#include "op.h"
+#include "likelihood/haar.h"
+#include "likelihood/likelihood.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { LANES = 16 };
+static const double LEAST = 6.14421235e-6;             /* e^-12: of a variance */
+static const double LOG_2PI = 1.8378770664093454836;
+static const double DARK = 0.01;                       /* photons that come in any case */
+
+typedef struct layout { int64_t height, width, channels, pixels; int bands; } layout;
+static layout layout_of(const iso_node *n, int64_t cols)
+{
+    const iso_likelihood *law = n->pointer;
+    layout l = {n->i[0], n->i[1], 0, (int64_t)n->i[0] * n->i[1], 0};
+    l.channels = cols / l.pixels;
+    l.bands = law->image->haar ? 3 * iso_haar_levels(l.height, l.width) + 1 : 1;
+    return l;
+}
+
+static const char *shape(const iso_graph *g, iso_node *n)
+{
+    const iso_likelihood *law = n->pointer;
+    const char *wrong = iso_same_shape(g, n);
+    if (wrong) return wrong;
+    if (n->n_in != 3 || !n->per_cell || n->in[1] < 0 || !law || !law->image || n->i[0] < 1 || n->i[1] < 1)
+        return "needs mean, image, state or -1, and a law of images";
+    if (g->nodes[n->in[1]].cols != n->cols || n->cols % ((int64_t)n->i[0] * n->i[1])) return "mean and image must be [height * width * channels]";
+    layout l = layout_of(n, n->cols);
+    int64_t rows = law->image->photons ? 2 : l.bands;
+    if ((n->in[2] < 0) != (law->image->sigma > 0)) return "the state is not that of the law";
+    if (n->in[2] >= 0 && (g->nodes[n->in[2]].leaf != ISO_STATE || g->nodes[n->in[2]].rows != rows || g->nodes[n->in[2]].cols != l.channels))
+        return "the state must be [bands, channels]";
+    n->per_cell = false, n->rows = n->cols = 1;
+    return NULL;
+}
+
+static int64_t saved_size(const iso_graph *g, const iso_node *n, int j, int64_t cells)
+{
+    (void)j;
+    return cells * g->nodes[n->in[0]].cols;
+}
+
+/* Per lane: an image and the transform's scratch; then the squared errors [cells, bands, channels] and the losses, in double. */
+static int64_t work_size(const iso_graph *g, const iso_node *n, int64_t cells, bool backward)
+{
+    int64_t P = g->nodes[n->in[0]].cols;
+    layout l = layout_of(n, P);
+    return backward ? 0 : LANES * 2 * P + 2 * (cells * (l.bands * l.channels + 1) + l.bands * l.channels + 2);
+}
+
+typedef struct job {
+    const iso_args *a;
+    const iso_image_law *law;
+    layout l;
+    int64_t P, lanes;
+    double *squares, *losses, *variance;           /* [cells, bands * channels], [cells], [bands * channels] */
+} job;
+
+/* The residual of a cell, transformed if the law says so, and its sums of squares by band and channel. */
+static void residual(const job *j, int64_t r, real *out, real *work)
+{
+    const iso_args *a = j->a;
+    layout l = j->l;
+    double *squares = j->squares + r * l.bands * l.channels;
+    for (int64_t i = 0; i < j->P; i++) out[i] = a->in[0][r * j->P + i] - a->in[1][r * j->P + i];
+    if (j->law->haar) iso_haar(out, l.height, l.width, l.channels, work);
+    memset(squares, 0, (size_t)(l.bands * l.channels) * sizeof *squares);
+    for (int64_t y = 0; y < l.height; y++)
+        for (int64_t x = 0; x < l.width; x++) {
+            const real *p = out + (y * l.width + x) * l.channels;
+            double *to = squares + (j->law->haar ? iso_haar_band(l.height, l.width, y, x) * l.channels : 0);
+            for (int64_t k = 0; k < l.channels; k++) to[k] += (double)(p[k] * p[k]);
+        }
+}
+
+/* -log p of a cell's photons, and the gradient by the mean. */
+static void photons(const job *j, int64_t r, real *d)
+{
+    const real *m = j->a->in[0] + r * j->P, *x = j->a->in[1] + r * j->P, *per_unit = j->a->in[2], *at_zero = per_unit + j->l.channels;
+    double sum = 0;
+    for (int64_t i = 0; i < j->P; i++) {
+        int64_t k = i % j->l.channels;
+        double unit = (double)per_unit[k], count = unit * (double)x[i] + (double)at_zero[k], rate = unit * (double)m[i] + DARK;
+        int sign;
+        if (count < 0) count = 0;
+        sum += rate - count * log(rate) + (count > 0 ? lgamma_r(count + 1, &sign) : 0) - log(unit);
+        if (d) d[i] = (real)(unit * (1 - count / rate));
+    }
+    j->losses[r] = sum;
+}
+
+static void first_lane(void *arg, int64_t lane)
+{
+    const job *j = arg;
+    real *own = j->a->work + lane * 2 * j->P;
+    for (int64_t r = lane * j->a->rows / j->lanes; r < (lane + 1) * j->a->rows / j->lanes; r++) {
+        real *out = j->a->saved[0] ? j->a->saved[0] + r * j->P : j->law->photons ? NULL : own;
+        if (j->law->photons) photons(j, r, out);
+        else residual(j, r, out, own + j->P);
+    }
+}
+
+/* Variances by band and channel, the batch's or the running ones. */
+static void find_variance(job *j)
+{
+    const iso_args *a = j->a;
+    layout l = j->l;
+    int64_t n = l.bands * l.channels;
+    for (int64_t k = 0; k < n; k++) {
+        int64_t band = k / l.channels, places = 0;
+        if (j->law->sigma > 0) { j->variance[k] = j->law->sigma * j->law->sigma; continue; }
+        if (!a->settings->training) { j->variance[k] = fmax((double)a->in[2][k], LEAST); continue; }
+        double sum = 0;
+        for (int64_t r = 0; r < a->rows; r++) sum += j->squares[r * n + k];
+        for (int64_t p = 0; j->law->haar && p < l.pixels; p++) places += iso_haar_band(l.height, l.width, p / l.width, p % l.width) == band;
+        j->variance[k] = fmax(sum / (double)(a->rows * (j->law->haar ? places : l.pixels)), LEAST);
+        a->in[2][k] += (real)(a->node->r[0] * (j->variance[k] - (double)a->in[2][k]));
+    }
+}
+
+/* Loss of a cell from its squares; residuals become gradients. */
+static void second_lane(void *arg, int64_t lane)
+{
+    const job *j = arg;
+    layout l = j->l;
+    int64_t n = l.bands * l.channels;
+    for (int64_t r = lane * j->a->rows / j->lanes; r < (lane + 1) * j->a->rows / j->lanes; r++) {
+        double sum = 0.5 * LOG_2PI * (double)j->P;
+        for (int64_t k = 0; k < n; k++) sum += 0.5 * j->squares[r * n + k] / j->variance[k];
+        for (int64_t p = 0; p < l.pixels; p++) {
+            int64_t band = j->law->haar ? iso_haar_band(l.height, l.width, p / l.width, p % l.width) : 0;
+            for (int64_t k = 0; k < l.channels; k++) {
+                double v = j->variance[band * l.channels + k];
+                sum += 0.5 * log(v);
+                if (j->a->saved[0]) j->a->saved[0][r * j->P + p * l.channels + k] /= (real)v;
+            }
+        }
+        j->losses[r] = sum;
+        if (j->law->haar && j->a->saved[0])
+            iso_haar_inverse(j->a->saved[0] + r * j->P, l.height, l.width, l.channels, j->a->work + lane * 2 * j->P);
+    }
+}
+
+static void forward(const iso_args *a)
+{
+    const iso_likelihood *law = a->node->pointer;
+    job j = {.a = a, .law = law->image, .l = layout_of(a->node, a->in_cols[0]), .P = a->in_cols[0]};
+    int64_t n = a->in_rows[0];
+    iso_args rows = *a;
+    rows.rows = n, j.a = &rows, j.lanes = n < LANES ? n : LANES;
+    j.squares = (double *)(((uintptr_t)(a->work + LANES * 2 * j.P) + 7) / 8 * 8);
+    j.losses = j.squares + n * j.l.bands * j.l.channels;
+    j.variance = j.losses + n;
+    iso_parallel(a->env, j.lanes, first_lane, &j);
+    if (!j.law->photons) {
+        find_variance(&j);
+        iso_parallel(a->env, j.lanes, second_lane, &j);
+    }
+    double total = 0;
+    for (int64_t r = 0; r < n; r++) {
+        total += j.losses[r];
+        if (a->batch->cell_loss) a->batch->cell_loss[r] = (a->node->i[2] ? a->batch->cell_loss[r] : 0) + (real)j.losses[r];
+    }
+    a->out[0] = (real)total;
+}
+
+static void backward(const iso_args *a)
+{
+    iso_pass_gradient(a->d_in[0], a->add[0], a->d_out[0], a->saved[0], a->in_rows[0] * a->in_cols[0]);
+}
+
+extern const iso_likelihood iso_likelihood_gaussian, iso_likelihood_wavelet, iso_likelihood_photon, iso_likelihood_mse;
+#define IMAGE(cols_) {true, .is_state = true, .cols = cols_, .lo = 0, .hi = 1}
+#define MEAN(cols_) {true, .cols = cols_, .lo = 0.1, .hi = 1.2}
+static const iso_example examples[] = {
+    {.what = "gaussian", .cells = 3, .training = true, .pointer = &iso_likelihood_gaussian, .i = {4, 6}, .r = {0.1}, .n_in = 3,
+     .in = {MEAN(48), IMAGE(48), {.is_state = true, .rows = 1, .cols = 2, .lo = 0.1, .hi = 1}}},
+    {.what = "gaussian, evaluated", .cells = 3, .pointer = &iso_likelihood_gaussian, .i = {4, 6}, .r = {0.1}, .n_in = 3,
+     .in = {MEAN(48), IMAGE(48), {.is_state = true, .rows = 1, .cols = 2, .lo = 0.1, .hi = 1}}},
+    {.what = "wavelet", .cells = 3, .training = true, .pointer = &iso_likelihood_wavelet, .i = {8, 4}, .r = {0.1}, .n_in = 3,
+     .in = {MEAN(64), IMAGE(64), {.is_state = true, .rows = 7, .cols = 2, .lo = 0.1, .hi = 1}}},
+    {.what = "wavelet, evaluated, odd size", .cells = 2, .pointer = &iso_likelihood_wavelet, .i = {6, 10}, .r = {0.1}, .n_in = 3,
+     .in = {MEAN(60), IMAGE(60), {.is_state = true, .rows = 4, .cols = 1, .lo = 0.1, .hi = 1}}},
+    {.what = "photon", .cells = 2, .training = true, .pointer = &iso_likelihood_photon, .i = {3, 5}, .n_in = 3,
+     .in = {MEAN(30), IMAGE(30), {.is_state = true, .rows = 2, .cols = 2, .lo = 2, .hi = 5}}},
+    {.what = "mse", .cells = 20, .training = true, .pointer = &iso_likelihood_mse, .i = {2, 2}, .n_in = 3, .in = {MEAN(4), IMAGE(4), {0}}},
+    {0},
+};
+
+const iso_op iso_op_image_likelihood = {.name = "image_likelihood", .shape = shape, .forward = forward, .backward = backward, .n_saved = 1,
+                                        .saved_size = saved_size, .work_size = work_size, .in_place = 1, .examples = examples};
