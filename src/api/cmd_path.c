@@ -2,6 +2,7 @@
  * decoded in steps. */
 #include "commands.h"
 #include "gene_table.h"
+#include "picture_out.h"
 #include "positions.h"
 #include "run_place.h"
 
@@ -118,7 +119,8 @@ iso_status iso_cmd_path(iso_env *env, const iso_options *o, const char *command_
         snprintf(headings[k], sizeof headings[k], "%.4g", (double)k / (double)(n - 1));
         lent[k] = headings[k];
     }
-    TRY(iso_gene_table(env, r.model, z, n, lent, o, err));
+    if (r.model->images.channels) TRY(iso_decoded_write(env, r.model, z, n, lent, false, n, o, "path.npz", err));
+    else TRY(iso_gene_table(env, r.model, z, n, lent, o, err));
     if (iso_opt_text(o, "spread")) TRY(iso_spread_table(env, &r, z, n, lent, iso_opt_text(o, "spread"), err));
 done:
     iso_free(lent);

@@ -2,6 +2,7 @@
  * said to be what it is. */
 #include "commands.h"
 #include "gene_table.h"
+#include "picture_out.h"
 #include "run_place.h"
 
 #include <string.h>
@@ -45,7 +46,8 @@ iso_status iso_cmd_prototype(iso_env *env, const iso_options *o, const char *com
     TRY(iso_run_prototypes(env, &r, &g, z + L, nearest, err));
     headings[0] = "origin";
     for (int32_t k = 0; k < g.n; k++) headings[k + 1] = g.names[k];
-    TRY(iso_gene_table(env, r.model, z, g.n + 1, headings, o, err));
+    if (r.model->images.channels) TRY(iso_decoded_write(env, r.model, z, g.n + 1, headings, false, 0, o, "prototypes.npz", err));
+    else TRY(iso_gene_table(env, r.model, z, g.n + 1, headings, o, err));
     TRY(tell(env, &r, o, &g, z, nearest, err));
 done:
     iso_free(headings);

@@ -3,6 +3,7 @@
 #include "cells_in.h"
 #include "commands.h"
 #include "generate.h"
+#include "picture_out.h"
 #include "realism.h"
 #include "run_counts.h"
 #include "text_out.h"
@@ -129,15 +130,19 @@ iso_status iso_cmd_sample(iso_env *env, const iso_options *o, const char *comman
     char *given = NULL;
     const char *path;
     FAIL_IF(!(given = iso_opt_list_item(o, "inputs", 0)), ISO_EMEMORY, "out of memory");
-    TRY(iso_output_path(o, "samples.h5ad", &path, err));
     TRY(iso_input_model(env, o, 0, &m, err));
+    TRY(iso_output_path(o, m->images.channels ? "samples.npz" : "samples.h5ad", &path, err));
     FAIL_IF(m->v.c.autoencoder, ISO_EUSAGE,
             "the model is a plain autoencoder: it has no prior to sample from; fit without --autoencoder");
     int L = m->v.c.n_latent;
     ALLOC(z, n * L, sizeof *z);
     TRY(draw(env, o, given, n, L, z, err));
-    TRY(iso_generate(env, m, z, n, NULL, (uint64_t)iso_opt_int(o, "seed"), &g, err));
     TRY(name_cells(&obs, n, err));
+    if (m->images.channels) {
+        TRY(iso_decoded_write(env, m, z, n, (const char *const *)obs.index, true, 0, o, "samples.npz", err));
+        goto done;
+    }
+    TRY(iso_generate(env, m, z, n, NULL, (uint64_t)iso_opt_int(o, "seed"), &g, err));
     int n_columns = describe(m, &g, columns);
     iso_frame var = {.n_rows = m->n_genes, .index_name = (char *)"_index", .index = m->genes};
     const iso_h5ad_array obsm[] = {{"X_isolario", L, z}};

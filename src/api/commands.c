@@ -264,6 +264,19 @@ static const command rows[] = {
      },
      iso_cmd_explore},
     {{
+         .name = "reconstruct",
+         .group = "Images",
+         .usage = "RUN IMAGES [-o reconstructed.npz | -o sheet.png | -o folder]",
+         .min_inputs = 2,
+         .max_inputs = 2,
+         .summary = "decode images again, without their noise",
+         .details = "Each image from the means of its posterior, in the units of the files. With -o ending in .npz an archive (images, name, latent, "
+                    "channel_names), in .png one sheet to look at, else a new folder with one OME-TIFF an image.",
+         .examples = "reconstruct run cells.npz -o reconstructed.npz\n"
+                     "reconstruct run cells/ -o sheet.png",
+     },
+     iso_cmd_reconstruct},
+    {{
          .name = "crops",
          .group = "Images",
          .usage = "IMAGES [--masks MASKS] [-o crops.npz]",

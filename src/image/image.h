@@ -61,4 +61,10 @@ void iso_crop_mask(const int32_t *labels, iso_area a, int32_t label, double y, d
  * apart; false: the noise does not grow with brightness, or there are too few pixels. */
 bool iso_photon_line(const float *pixels, iso_area a, int64_t n, int64_t stride, double *gain, double *offset);
 
+/* Whether three channels are the red, green and blue of a colour picture. */
+bool iso_is_rgb(int64_t channels, char *const *names);
+/* pixels [channels, height, width] as a picture out [height, width, 3]: 0 at low, full at low + 1 / scale [channels]; rgb: of a
+ * colour picture. */
+void iso_composite(const float *pixels, int64_t channels, iso_area a, const float *low, const float *scale, bool rgb, uint8_t *out);
+
 #endif

@@ -36,6 +36,9 @@ bool iso_image_sniff(const char *path); /* an image file, or a folder with one *
 
 /* One file. Images are named "NAME", or "NAME:0", "NAME:1", ... where the file holds several. */
 iso_status iso_images_read_file(iso_env *env, const char *path, const char *name, iso_images *im, iso_error *err);
+/* Pixels [height, width] in red, green and blue [height * width * 3] as a PNG in memory, *bytes [*n], the caller's. */
+iso_status iso_png_encode(const uint8_t *rgb, int64_t height, int64_t width, uint8_t **bytes, size_t *n, iso_error *err);
+
 /* A file or all image files of a folder, as one set; all must have one size and the same channels. A stack's images are
  * named by their place, "0", "1", .... labels: a CSV file, or NULL. */
 iso_status iso_images_open(iso_env *env, const char *path, const char *labels, iso_images *im, iso_error *err);
