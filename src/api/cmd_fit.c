@@ -2,6 +2,7 @@
  * passed. */
 #include "cells_in.h"
 #include "commands.h"
+#include "gallery.h"
 #include "io/tensors.h"
 #include "rules_file.h"
 #include "run.h"
@@ -36,8 +37,13 @@ static iso_status score_pca(iso_env *env, iso_run *r, iso_error *err)
     iso_status st = ISO_OK;
     iso_pca_model pca = {0};
     iso_atlas atlas = {0};
+    iso_csr pixels = {0};
     float *x = NULL;
     const iso_csr *counts = &r->data->x;
+    if (r->data->images) {
+        TRY(iso_image_matrix(env, &r->fitted.bound, &pixels, err));
+        counts = &pixels;
+    }
     const iso_likelihood *law = r->fitted.model->v.c.likelihood;
     int k = r->fitted.model->v.c.n_latent;
     if (k > counts->n_cols) k = (int)counts->n_cols;
@@ -48,6 +54,7 @@ static iso_status score_pca(iso_env *env, iso_run *r, iso_error *err)
     TRY(iso_atlas_make(env, x, counts->n_rows, k, r->options, false, &atlas, err));
     TRY(iso_score_labels(env, &atlas, r->labels, r->options, &r->pca_scores, err));
 done:
+    iso_csr_clear(&pixels);
     iso_atlas_clear(&atlas);
     iso_pca_clear(&pca);
     iso_free(x);
@@ -135,6 +142,21 @@ done:
     return st;
 }
 
+static iso_status show_images(iso_env *env, iso_run *r, const iso_run_cells *view, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    iso_groups g = {.codes = (int32_t *)groups_of(r, &r->n_groups), .names = r->label_names};      /* lent */
+    g.n = r->n_groups;
+    ALLOC(r->gallery, 1, sizeof *r->gallery);
+    ALLOC(g.sizes, g.n, sizeof *g.sizes);
+    for (int64_t i = 0; i < r->data->x.n_rows; i++)
+        if (g.codes[i] >= 0) g.sizes[g.codes[i]]++;
+    TRY(iso_gallery_make(env, r, view, &r->judge, &g, r->gallery, err));
+done:
+    iso_free(g.sizes);
+    return st;
+}
+
 /* Densities, continents, voids; and whether generated cells are like real ones. */
 static iso_status survey(iso_env *env, iso_run *r, iso_error *err)
 {
@@ -154,6 +176,7 @@ static iso_status survey(iso_env *env, iso_run *r, iso_error *err)
     TRY(iso_run_judge_of(env, &view, &mixture, &rules, &r->judge, err));
     TRY(iso_landscape_make(env, &view, &r->judge, &r->atlas.distances, seed, &r->landscape, err));
     TRY(find_prototypes(env, r, &view, err));
+    if (r->data->images) TRY(show_images(env, r, &view, err));
     if (r->fitted.model->v.c.likelihood->counts && !r->fitted.model->v.c.autoencoder)
         TRY(iso_realism_of_run(env, &view, &r->data->x, seed, &r->realism, err));
 done:
@@ -242,6 +265,8 @@ static void run_clear(iso_run *r)
     iso_judge_clear(&r->judge);
     iso_heads_clear(&r->heads);
     iso_landscape_clear(&r->landscape);
+    if (r->gallery) iso_gallery_clear(r->gallery);
+    iso_free(r->gallery);
     iso_free(r->nearest);
     iso_free(r->prototypes);
     iso_free(r->is_prototype);

@@ -143,3 +143,34 @@ void iso_image_pixels(const iso_model *m, const float *decoded, float *pixels)
                 pixels[(c * t->height + y) * t->width + x] =
                     decoded[(y * m->v.c.image.width + x) * t->channels + c] / t->scale[c] + (photons ? (float)t->offset[c] : t->low[c]);
 }
+
+typedef struct matrix_job { const iso_bound *b; iso_csr *out; } matrix_job;
+
+static void matrix_row(void *arg, int64_t i)
+{
+    const matrix_job *j = arg;
+    iso_csr *m = j->out;
+    real *row = iso_calloc(m->n_cols, sizeof *row);
+    if (row) iso_picture(&j->b->pictures, i, 0, row);
+    for (int64_t k = 0; k < m->n_cols; k++) {
+        float v = row ? (float)row[k] : 0;
+        m->indices[i * m->n_cols + k] = (int32_t)k;
+        m->values[i * m->n_cols + k] = v != 0 ? v : 1e-30f;      /* the format holds no zeros */
+    }
+    iso_free(row);
+}
+
+iso_status iso_image_matrix(iso_env *env, const iso_bound *b, iso_csr *out, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    int64_t n = b->x->n_rows, P = b->x->n_cols;
+    *out = (iso_csr){.n_rows = n, .n_cols = P, .nnz = n * P};
+    ALLOC(out->indptr, n + 1, sizeof *out->indptr);
+    ALLOC(out->indices, n * P, sizeof *out->indices);
+    ALLOC(out->values, n * P, sizeof *out->values);
+    for (int64_t i = 0; i <= n; i++) out->indptr[i] = i * P;
+    iso_parallel(env, n, matrix_row, &(matrix_job){b, out});
+done:
+    if (st) iso_csr_clear(out);
+    return st;
+}

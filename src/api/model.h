@@ -101,6 +101,8 @@ iso_status iso_image_value_names(iso_model *m, const iso_image_config *c, iso_er
 void iso_image_set_photons(iso_model *m);
 /* Refuses images that are not of the model's sizes and channels. */
 iso_status iso_image_bind(const iso_model *m, const iso_dataset *d, iso_bound *b, iso_error *err);
+/* Images as rows of numbers, as the model sees them, for what takes a matrix: [n, P]. Holds 8 bytes a number. */
+iso_status iso_image_matrix(iso_env *env, const iso_bound *b, iso_csr *out, iso_error *err);
 /* What the decoder gives, [height, width, channels] as the model sees images, as pixels [channels, height, width] in the files' units. */
 void iso_image_pixels(const iso_model *m, const float *decoded, float *pixels);
 

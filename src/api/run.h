@@ -29,6 +29,7 @@ typedef struct iso_run {
     iso_place *prototypes;                /* [n_groups] what the prototypes' places are */
     uint8_t *is_prototype;                /* [cells] */
     iso_landscape landscape;              /* n_continents 0: no map */
+    struct iso_gallery *gallery;          /* of images; else NULL */
     iso_realism realism;                  /* n 0: not measured */
     double read_s, map_s, total_s;
 } iso_run;

@@ -112,6 +112,38 @@ done:
     return st;
 }
 
+/* The mean of each channel of each image. */
+static iso_status color_by_brightness(report_page *p, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    const iso_images *im = p->run->data->images;
+    int64_t plane = im->height * im->width;
+    for (int64_t c = 0; c < im->channels; c++) {
+        float *values = report_own(p, iso_calloc(p->n, sizeof *values));
+        FAIL_IF(!values, ISO_EMEMORY, "out of memory");
+        for (int64_t i = 0; i < p->n; i++) {
+            const float *pixel = im->pixels + (i * p->step * im->channels + c) * plane;
+            double sum = 0;
+            for (int64_t k = 0; k < plane; k++) sum += (double)pixel[k];
+            values[i] = (float)(sum / (double)plane);
+        }
+        iso_report_color *color = add_color(p, report_say(p, "mean of %s", im->channel_names[c]), "quality");
+        if (color) color->values = values, color->unit = "pixel value";
+    }
+done:
+    return st;
+}
+
+static void take_pictures(report_page *p)
+{
+    const iso_gallery *g = p->run->gallery;
+    for (int i = 0; g && i < g->n; i++) {
+        const iso_picture_shown *s = &g->pictures[i];
+        p->pictures[i] = (iso_report_picture){s->title, s->text, s->png, s->bytes, s->width, s->height, s->zoom};
+    }
+    p->report.pictures = p->pictures, p->report.n_pictures = g ? g->n : 0;
+}
+
 static iso_status choose_colors(report_page *p, iso_error *err)
 {
     iso_status st = ISO_OK;
@@ -127,7 +159,8 @@ static iso_status choose_colors(report_page *p, iso_error *err)
         TRY(color_by_codes(p, iso_opt_text(o, "labels_key"), "label", r->labels, r->label_names, r->n_labels, err));
     TRY(color_by_codes(p, "leiden", "cluster", r->atlas.clusters, names, r->atlas.n_clusters, err));
     TRY(color_by_column(p, iso_opt_text(o, "batch_key"), "batch", err));
-    iso_report_color *c = add_color(p, "total counts", "quality");
+    if (r->data->images) TRY(color_by_brightness(p, err));
+    iso_report_color *c = r->data->images ? NULL : add_color(p, "total counts", "quality");
     if (c) c->values = p->totals, c->unit = "counts a cell";
     if (r->landscape.n_continents) TRY(color_by_numbers(p, "log density", "nats", r->landscape.log_density, err));
     ALLOC(genes, wanted, sizeof *genes);
@@ -216,6 +249,8 @@ iso_status iso_run_write_report(iso_env *env, const iso_run *r, iso_error *err)
                              .cell_total = p->totals,
                              .command = r->command_line,
                              .version = iso_version_long()};
+    if (r->data->images) p->report.n_genes = 0, p->report.gene_mean = p->report.gene_zeros = p->report.cell_total = NULL;
+    take_pictures(p);
     report_add_sections(p);
     TRY(iso_report_write(env, path, &p->report, err));
 done:

@@ -3,6 +3,7 @@
 #define ISO_RUN_REPORT_H
 
 #include "io/report.h"
+#include "gallery.h"
 #include "run.h"
 
 enum { MAX_COLORS = 64, MAX_FACTS = 16, MAX_SECTIONS = 8 };
@@ -16,6 +17,7 @@ typedef struct report_page {
     int n_colors;
     void **owned;                         /* texts and colours' arrays */
     int64_t n_owned, room;
+    iso_report_picture pictures[ISO_MOST_PICTURES];
     iso_report_epoch *epochs;
     iso_report_fact facts[MAX_SECTIONS][MAX_FACTS];
     iso_report_section sections[MAX_SECTIONS];

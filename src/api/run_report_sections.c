@@ -37,8 +37,8 @@ static void section_agreement(report_page *p, iso_report_section *s)
     memcpy(kept, cells, sizeof cells);
     *s = (iso_report_section){.title = report_say(p, "Agreement with %s", iso_opt_text(r->options, "labels_key")),
                               .text = "How well the latent space agrees with labels that training never saw, and "
-                                      "principal components of log1p counts "
-                                      "per 10,000 with as many dimensions beside it. Neighbour accuracy: majority of "
+                                      "principal components (of log1p counts "
+                                      "per 10,000, or of pixels) with as many dimensions beside it. Neighbour accuracy: majority of "
                                       "15 neighbours, 5 folds. ARI and NMI: "
                                       "Leiden clusters against the labels; 1 is perfect, 0 (ARI) is chance.",
                               .cells = kept,
@@ -50,8 +50,14 @@ static void section_data(report_page *p, iso_report_section *s)
 {
     const iso_run *r = p->run;
     iso_data_facts f = iso_describe(r->data);
+    const iso_images *im = r->data->images;
     *s = (iso_report_section){.title = "Data", .facts = s->facts};
     fact(s, "File", r->data->path, report_say(p, "sha256 %s", r->fitted.model->summary.input_sha256));
+    if (im) {
+        fact(s, "Images", report_say(p, "%lld", (long long)im->n), p->step > 1 ? report_say(p, "one in %lld is drawn", (long long)p->step) : NULL);
+        fact(s, "Size", report_say(p, "%lld channels of %lld x %lld pixels", (long long)im->channels, (long long)im->height, (long long)im->width), NULL);
+        return;
+    }
     fact(s, "Counts from", r->data->source, NULL);
     fact(s, "Cells x genes", report_say(p, "%lld x %lld", (long long)f.cells, (long long)f.genes),
          p->step > 1 ? report_say(p, "one in %lld cells is drawn", (long long)p->step) : NULL);

@@ -1,6 +1,7 @@
 /* composite.c: channels as one picture in colours. */
 #include "image.h"
 
+#include <math.h>
 #include <strings.h>
 
 /* One channel is grey; others add up, in colours that a colour-blind eye tells apart in pairs: green and magenta first. */
@@ -22,7 +23,8 @@ void iso_composite(const float *pixels, int64_t channels, iso_area a, const floa
         float sum[3] = {0, 0, 0};
         for (int64_t c = 0; c < channels; c++) {
             float v = (pixels[c * plane + i] - low[c]) * scale[c];
-            v = v < 0 ? 0 : v > 1 ? 1 : v;
+            if (isnan(v)) sum[0] = sum[1] = sum[2] = 255;
+            v = !(v > 0) ? 0 : v > 1 ? 1 : v;
             for (int64_t k = 0; k < 3; k++)
                 sum[k] += channels == 1 ? 255 * v : rgb ? (k == c ? 255 * v : 0) : v * (float)colours[c % N_COLOURS][k];
         }

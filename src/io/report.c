@@ -234,6 +234,22 @@ static void write_latent(json *j, const iso_report *r)
     js_number(j, r->active_threshold);
 }
 
+/* ------------------------------------------------------------------------------------------- pictures */
+
+static void write_picture(json *j, const iso_report_picture *p)
+{
+    js_open(j, '{');
+    js_key(j, "title");
+    js_string(j, p->title);
+    js_key(j, "text");
+    js_string(j, p->text);
+    js_key(j, "width");
+    js_integer(j, p->width * p->zoom);
+    js_key(j, "png");
+    js_base64(j, p->png, (int64_t)p->bytes);
+    js_close(j, '}');
+}
+
 /* ----------------------------------------------------------------------------------- data picture, sections */
 
 static iso_status write_data_picture(json *j, const page *p, iso_error *err)
@@ -316,6 +332,10 @@ static iso_status slot_data(const page *p, iso_error *err)
     write_epochs(&j, p->r);
     write_latent(&j, p->r);
     TRY(write_data_picture(&j, p, err));
+    js_key(&j, "pictures");
+    js_open(&j, '[');
+    for (int i = 0; i < p->r->n_pictures; i++) write_picture(&j, &p->r->pictures[i]);
+    js_close(&j, ']');
     js_key(&j, "sections");
     js_open(&j, '[');
     for (int i = 0; i < p->r->n_sections; i++) write_section(&j, &p->r->sections[i]);

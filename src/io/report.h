@@ -30,6 +30,14 @@ typedef struct iso_report_section {
     const char *const *cells; int n_rows, n_columns;
 } iso_report_section;
 
+/* A PNG with a title and a paragraph; zoom: each of its pixels is best shown as so many. */
+typedef struct iso_report_picture {
+    const char *title, *text;
+    const uint8_t *png;
+    size_t bytes;
+    int64_t width, height, zoom;
+} iso_report_picture;
+
 typedef struct iso_report {
     const char *title;            /* "paul15.h5ad" */
     int64_t n_cells;
@@ -44,6 +52,7 @@ typedef struct iso_report {
     const char *verdict_text, *cure;                       /* sentences; cure may be NULL */
     const float *gene_mean, *gene_zeros; const char *const *gene_names; int64_t n_genes; /* data picture: mean count and zero fraction a gene */
     const float *cell_total;      /* [n_cells] counts a cell */
+    const iso_report_picture *pictures; int n_pictures;
     const iso_report_section *sections; int n_sections;
     const char *command, *version;
 } iso_report;

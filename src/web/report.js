@@ -62,7 +62,7 @@ const VERDICTS = {
 };
 
 function fillHead(data) {
-  const parts = [count(data.n_cells, "cell")];
+  const parts = [count(data.n_cells, data.pictures.length ? "image" : "cell")];
   if (data.n_genes > 0) parts.push(count(data.n_genes, "gene"));
   if (data.var_mu) parts.push(count(data.var_mu.length, "latent dimension"));
   if (data.epochs.epoch.length) parts.push(count(data.epochs.epoch.length, "epoch") + (data.best_epoch > 0 ? `, the best is ${data.best_epoch}` : ""));
@@ -96,6 +96,13 @@ function plainTable(section) {
   const table = make("table", {}, make("thead", {}, make("tr", {}, ...head.map((h, k) => cell("th", h, k, { scope: "col" })))),
     make("tbody", {}, ...rows.map((r) => make("tr", {}, ...r.map((t, k) => cell(k ? "td" : "th", t, k, k ? {} : { scope: "row" }))))));
   return make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": section.title || "table" }, table);
+}
+
+function fillPictures(data) {
+  for (const p of data.pictures) {
+    const image = make("img", { src: "data:image/png;base64," + p.png, alt: p.title, width: p.width, class: "pixels" });
+    byId("pictures").append(make("section", {}, make("h2", {}, p.title), make("p", {}, p.text), image));
+  }
 }
 
 function fillSections(data) {
@@ -137,6 +144,7 @@ function keepDrawn(pictures) {
 addEventListener("DOMContentLoaded", () => {
   const data = JSON.parse(byId("data").textContent);
   fillHead(data);
+  fillPictures(data);
   fillSections(data);
   fillFoot(data);
   const map = new CellMap(data);
