@@ -107,7 +107,7 @@ static void make_setting(setting *s, const iso_op *op, const iso_example *e, int
     memset(s, 0, sizeof *s);
     s->e = e;
     make_batch(s);
-    s->settings = (iso_settings){.training = e->training, .seed = 5, .draw = 2, .kl_weight = (real)e->kl_weight,
+    s->settings = (iso_settings){.training = e->training, .seed = 5, .draw = 2, .kl_weight = (real)e->kl_weight, .grid_kl_weight = (real)(1.3 * e->kl_weight),
                                  .free_bits = (real)e->free_bits, .free_bits_groups = e->free_bits_groups};
     s->g = iso_graph_new();
     int in[ISO_MAX_IN];

@@ -304,6 +304,22 @@ static const command rows[] = {
      },
      iso_cmd_crops},
     {{
+         .name = "simulate",
+         .group = "Images",
+         .usage = "cells [-n N] [-o cells.npz | -o folder]",
+         .min_inputs = 1,
+         .max_inputs = 1,
+         .summary = "synthetic fluorescent cells whose truth is known",
+         .details = "Cells with a nucleus, a membrane and mitochondria of three morphologies (fragmented, tubular, network), seen through a point-spread "
+                    "function and counted as photons. The same seed makes the same cells.\n"
+                    "-o cells.npz\tone archive: images (as counted), clean (expected photons), channel_names, name, label (the morphology), area, angle, "
+                    "filaments, length; and a table beside it\n"
+                    "-o folder\tan OME-TIFF a cell, and labels.csv",
+         .examples = "simulate cells -n 3000 -o cells.npz\n"
+                     "simulate cells -n 500 --size 32 --photons 40 --separate -o cells",
+     },
+     iso_cmd_simulate},
+    {{
          .name = "info",
          .group = "Look",
          .usage = "MODEL|RUN|CELLS [-o -]",

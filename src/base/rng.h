@@ -17,7 +17,7 @@ typedef struct iso_rng_key {
 
 /* Streams below 256 are named here; the engine gives node i of a graph stream 256 + i. */
 enum iso_stream { ISO_STREAM_INIT = 1, ISO_STREAM_SPLIT, ISO_STREAM_SHUFFLE, ISO_STREAM_SAMPLE, ISO_STREAM_EVAL,
-                  ISO_STREAM_MAP, ISO_STREAM_TEST, ISO_STREAM_HEAD, ISO_STREAM_AUGMENT };
+                  ISO_STREAM_MAP, ISO_STREAM_TEST, ISO_STREAM_HEAD, ISO_STREAM_AUGMENT, ISO_STREAM_SIMULATE };
 
 /* Four 32-bit words at counter (item, index); index counts groups of four. */
 void iso_philox(iso_rng_key key, uint64_t item, uint32_t index, uint32_t out[4]);

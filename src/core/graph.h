@@ -38,6 +38,7 @@ typedef struct iso_settings {
     uint64_t seed;
     uint32_t draw;                                /* which noise: the epoch in training, the sample number elsewhere */
     real kl_weight;
+    real grid_kl_weight;                          /* of a grid of latent variables */
     real free_bits;                               /* nats in total; 0 = off */
     int free_bits_groups;                         /* latent dimensions are cut into this many groups */
 } iso_settings;

@@ -1,7 +1,7 @@
 /* elbo: the loss of a batch: sum over cells of -log p(x|z) + w KL, in nats.
  *   in 0  reconstruction [1, 1], -log p summed over the batch      in 1  kl [B, L], may be missing (autoencoder)
  *   in 2  kl of the library size [B, 1], may be missing; never weighted (as scvi-tools)
- *   in 3  kl of a grid of latent variables [B, S], may be missing; weighted by w, without free bits
+ *   in 3  kl of a grid of latent variables [B, S], may be missing; weighted by settings.grid_kl_weight, without free bits
  *   out [1, 1]
  * w = settings.kl_weight. Free bits: the L dimensions are cut into free_bits_groups groups of neighbours, and each
  * group counts as at least its share of settings.free_bits nats a cell on average; below it has no gradient.
@@ -50,7 +50,7 @@ static void forward(const iso_args *a)
     for (int64_t r = 0; a->in[2] && r < a->in_rows[2]; r++) loss += (double)a->in[2][r];
     double grid = 0;
     for (int64_t i = 0; a->in[3] && i < a->in_rows[3] * a->in_cols[3]; i++) grid += (double)a->in[3][i];
-    a->out[0] = (real)(loss + (double)a->settings->kl_weight * grid);
+    a->out[0] = (real)(loss + (double)a->settings->grid_kl_weight * grid);
 }
 
 static void backward(const iso_args *a)
@@ -68,7 +68,7 @@ static void backward(const iso_args *a)
             }
     }
     for (int64_t r = 0; a->d_in[2] && r < a->in_rows[2]; r++) a->d_in[2][r] = a->add[2] ? a->d_in[2][r] + d : d;
-    real grid = d * a->settings->kl_weight;
+    real grid = d * a->settings->grid_kl_weight;
     for (int64_t i = 0; a->d_in[3] && i < a->in_rows[3] * a->in_cols[3]; i++)
         a->d_in[3][i] = a->add[3] ? a->d_in[3][i] + grid : grid;
 }

@@ -138,7 +138,8 @@ static iso_status one_step(trainer *t, uint32_t epoch, int64_t first, sums *s, b
     TRY(iso_batcher_fill(t->batcher, t->env, t->k, t->index, n, true, &b, err));
     iso_settings settings = {.training = true, .seed = t->o->seed, .draw = epoch, .free_bits = (real)t->o->free_bits,
                              .free_bits_groups = t->o->free_bits_groups,
-                             .kl_weight = (real)iso_kl_weight_at(t->o, t->step, t->total_steps)};
+                             .kl_weight = (real)iso_kl_weight_at(t->o, t->step, t->total_steps),
+                             .grid_kl_weight = (real)t->o->kl_weight};   /* from the start: what z can tell is cheaper there */
     iso_plan_run(t->plan, t->env, t->k, b, &settings);
     double norm = iso_gradient_norm(t->v->g, t->env, t->k) / (double)n;
     double loss = (double)iso_plan_value(t->plan, t->v->loss)[0];
