@@ -160,15 +160,15 @@ void help_all(FILE *f)
 {
     const char *group = "";
     const iso_command_info *c;
-    fprintf(f, "isolario " ISO_VERSION ": variational autoencoders for single-cell counts\n\n"
+    fprintf(f, "isolario " ISO_VERSION ": variational autoencoders for single-cell counts and cell images\n\n"
                "Usage: isolario COMMAND [arguments] [options]\n");
     for (int i = 0; (c = iso_command_row(i)); i++) {
         if (strcmp(group, c->group) != 0) fprintf(f, "\n%s:\n", c->group);
         group = c->group;
-        entry(f, c->name, c->summary, 14);
+        entry(f, c->name, c->summary, 15);
     }
     fprintf(f, "\nHelp:\n");
-    entry(f, "help", "this list; \"help COMMAND\" or \"COMMAND --help\": all about one command", 14);
-    entry(f, "--version", "version, compiler, libraries and instruction set; --version-only: the number alone", 14);
+    entry(f, "help", "this list; \"help COMMAND\" or \"COMMAND --help\": all about one command", 15);
+    entry(f, "--version", "version, compiler, libraries and instruction set; --version-only: the number alone", 15);
     fprintf(f, "\nTo begin: isolario fit cells.h5ad -o run\n");
 }
