@@ -30,7 +30,7 @@ static void column_distance(const uint8_t *inside, iso_area a, int64_t x, double
 static void row_minimum(const double *f, int64_t n, int64_t *apex, double *start, double *least)
 {
     int64_t k = 0;
-    apex[0] = 0, start[0] = -INFINITY, start[1] = INFINITY;
+    apex[0] = 0, start[0] = -HUGE_VAL, start[1] = HUGE_VAL;
     for (int64_t q = 1; q < n; q++) {
         double meet;
         do {
@@ -38,7 +38,7 @@ static void row_minimum(const double *f, int64_t n, int64_t *apex, double *start
             meet = (f[q] + (double)(q * q) - f[p] - (double)(p * p)) / (double)(2 * (q - p));
         } while (meet <= start[k] && k-- > 0);
         k++;
-        apex[k] = q, start[k] = meet, start[k + 1] = INFINITY;
+        apex[k] = q, start[k] = meet, start[k + 1] = HUGE_VAL;
     }
     k = 0;
     for (int64_t x = 0; x < n; x++) {
