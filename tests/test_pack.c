@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
+#include "map/gmm.h"
 #include "web/explorer.h"
 
 #include <math.h>
@@ -30,7 +31,8 @@ static void build_model(world *w, const char *law, bool linear)
     assert_int_equal(iso_vae_build(&c, 5, &w->chart.v, NULL), ISO_OK);
 }
 
-static void build_judge(world *w, bool counts)
+/* fitted: the density is a mixture, as it is of many cells. */
+static void build_judge(world *w, bool counts, bool fitted)
 {
     static bool train[N];
     static float profiles[G * K], states[N * G];
@@ -38,6 +40,10 @@ static void build_judge(world *w, bool counts)
     for (int i = 0; i < N; i++) train[i] = i % 2, batch[i] = i % BATCHES;
     iso_support_cells cells = {.mu = w->z, .n = N, .d = L, .is_train = train, .batch = batch, .n_batches = BATCHES};
     assert_int_equal(iso_support_new(w->env, &cells, &w->chart.judge.support, NULL), ISO_OK);
+    if (fitted) {
+        iso_density_clear(&w->chart.judge.support.density);
+        assert_int_equal(iso_gmm_fit(w->env, &(iso_gmm_cells){.mu = w->z, .n = N, .d = L}, 4, 0, &w->chart.judge.support.density, NULL), ISO_OK);
+    }
     assert_int_equal(iso_decode(w->env, &w->chart.v, w->z, N, NULL, states, NULL, NULL, NULL), ISO_OK);
     if (counts) {
         for (int g = 0; g < G; g++)
@@ -59,7 +65,7 @@ static world *new_world(const char *law, bool linear, bool counts)
     for (int i = 0; i < N * L; i++) w->z[i] = (float)iso_rng_normal(&r);
     for (int i = 0; i < N; i++) w->xy[2 * i] = w->z[i * L], w->xy[2 * i + 1] = w->z[i * L + 1];
     build_model(w, law, linear);
-    build_judge(w, counts);
+    build_judge(w, counts, linear);
     w->chart.n_normaliser = counts ? N * BATCHES : 0;
     w->chart.normaliser = iso_calloc(w->chart.n_normaliser, sizeof *w->chart.normaliser);
     if (counts) assert_int_equal(iso_decode_normaliser(w->env, &w->chart.v, w->z, N, w->chart.normaliser, NULL), ISO_OK);

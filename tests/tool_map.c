@@ -9,7 +9,10 @@
  *   tool_map best X n d k LABELS          prints ARI, NMI, resolution and number of clusters
  *   tool_map accuracy X n d k LABELS FOLDS    prints the accuracy
  *   tool_map agreement X n d k A B        prints ARI and NMI of labels A and B, and the silhouette of A (k is not used)
+ *   tool_map density X n d K VARIANCE Q m THREADS OUT   log density float64 [m] of the rows of Q: of K normal laws fitted to the clouds (X, VARIANCE);
+ *                                         K 0: of the clouds themselves, -1: of as many laws as suit Q. Prints the number of components and the seconds
  *   tool_map auc SCORES n POSITIVE        float64, uint8; prints the AUC */
+#include "map/gmm.h"
 #include "map/knn.h"
 
 #include <stdlib.h>
@@ -172,6 +175,35 @@ static iso_status run_agreement(const task *t)
     return ISO_OK;
 }
 
+static iso_status run_density(const task *t)
+{
+    int64_t m = atoll(t->more[2]);
+    float *variance = read_file(t->more[0], (size_t)(t->n * t->d) * sizeof *variance), *q = read_file(t->more[1], (size_t)(m * t->d) * sizeof *q);
+    double h, start = iso_now_s(), *log_q = iso_calloc(m, sizeof *log_q);
+    iso_env *env = iso_env_new(atoi(t->more[3]));
+    iso_gmm_cells cells = {t->x, variance, t->n, t->d};
+    iso_density made = {0};
+    iso_status st = ISO_OK;
+    if (t->k > 0) st = iso_gmm_fit(env, &cells, t->k, SEED, &made, t->err);
+    if (t->k < 0) st = iso_gmm_choose(env, &cells, q, m, SEED, &made, t->err);
+    if (t->k == 0) st = iso_density_bandwidth(env, t->x, variance, t->n, t->d, q, m, &h, t->err);
+    if (t->k == 0 && !st) st = iso_density_new(t->x, variance, t->n, t->d, h, &made, t->err);
+    double fitted = iso_now_s();
+    if (!st) st = iso_density_log(env, &made, q, m, NULL, log_q, t->err);
+    if (!st) {
+        FILE *f = create(t->more[4]);
+        fwrite(log_q, sizeof *log_q, (size_t)m, f);
+        fclose(f);
+        printf("%lld %.3f %.3f\n", (long long)made.n, fitted - start, iso_now_s() - fitted);
+    }
+    iso_density_clear(&made);
+    iso_env_free(env);
+    iso_free(variance);
+    iso_free(q);
+    iso_free(log_q);
+    return st;
+}
+
 static int auc(char **argv)
 {
     int64_t n = atoll(argv[1]);
@@ -187,6 +219,7 @@ static const struct command { const char *name; int more; iso_status (*run)(cons
     {"knn", 1, run_knn},       {"approximate", 1, run_approximate}, {"query", 3, run_query},
     {"graph", 2, run_graph},   {"leiden", 2, run_leiden},           {"best", 1, run_best},
     {"accuracy", 2, run_accuracy}, {"agreement", 2, run_agreement},
+    {"density", 5, run_density},
 };
 
 int main(int argc, char **argv)

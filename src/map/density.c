@@ -37,6 +37,8 @@ void iso_density_clear(iso_density *q)
 {
     iso_free(q->center);
     iso_free(q->precision);
+    iso_free(q->whiten);
+    iso_free(q->cloud);
     iso_free(q->log_weight);
     *q = (iso_density){0};
 }
@@ -50,7 +52,34 @@ typedef struct job {
     int64_t m;
 } job;
 
-/* log sum over components of exp(log weight - sum over k of (z_k - mu_k)^2 precision_k / 2). */
+/* e [n] -= half the squared distance of z from the components `from` and on, in units of their widths. */
+static void subtract_diagonal(const iso_density *q, const float *z, int64_t from, int64_t n, real *restrict e)
+{
+    for (int64_t k = 0; k < q->d; k++) {
+        const float *restrict center = q->center + k * q->n + from, *restrict precision = q->precision + k * q->n + from;
+        float zk = z[k];
+        for (int64_t i = 0; i < n; i++) {
+            float u = zk - center[i];
+            e[i] -= (real)(0.5f * u * u * precision[i]);
+        }
+    }
+}
+
+static void subtract_full(const iso_density *q, const float *z, int64_t from, int64_t n, real *restrict e)
+{
+    float y[CHUNK];
+    const float *restrict w = q->whiten + from;
+    for (int64_t a = 0; a < q->d; a++) {
+        for (int64_t i = 0; i < n; i++) y[i] = 0;
+        for (int64_t b = 0; b <= a; b++, w += q->n) {
+            const float *restrict center = q->center + b * q->n + from;
+            for (int64_t i = 0; i < n; i++) y[i] += w[i] * (z[b] - center[i]);
+        }
+        for (int64_t i = 0; i < n; i++) e[i] -= (real)(0.5f * y[i] * y[i]);
+    }
+}
+
+/* log sum over components of exp(log weight - half the squared distance). */
 static double log_sum(const job *j, const float *z, int64_t own)
 {
     const iso_density *q = j->q;
@@ -59,14 +88,7 @@ static double log_sum(const job *j, const float *z, int64_t own)
     for (int64_t from = 0; from < q->n; from += CHUNK) {
         int64_t n = q->n - from < CHUNK ? q->n - from : CHUNK;
         for (int64_t i = 0; i < n; i++) e[i] = (real)q->log_weight[from + i];
-        for (int64_t k = 0; k < q->d; k++) {
-            const float *restrict center = q->center + k * q->n + from, *restrict precision = q->precision + k * q->n + from;
-            float zk = z[k];
-            for (int64_t i = 0; i < n; i++) {
-                float u = zk - center[i];
-                e[i] -= (real)(0.5f * u * u * precision[i]);
-            }
-        }
+        (q->whiten ? subtract_full : subtract_diagonal)(q, z, from, n, e);
         if (own >= from && own < from + n) e[own - from] = (real)-HUGE_VAL;
         real best = e[0];
         for (int64_t i = 1; i < n; i++) best = e[i] > best ? e[i] : best;
@@ -150,9 +172,44 @@ done:
 enum { MOST_STEPS = 200 };
 static const double STILL = 1e-5;                  /* in units of the width h */
 
-/* One step: z = sum_i r_i P_i mu_i / sum_i r_i P_i with responsibilities r_i, where the gradient of log q would be 0. sum and
+/* y [d] = W_i (mu_i - z); returns the log of component i's part of q(z). */
+static double whitened(const iso_density *q, int64_t i, const float *z, double *y)
+{
+    const float *w = q->whiten + i;
+    double e = (double)q->log_weight[i];
+    for (int64_t a = 0; a < q->d; a++) {
+        y[a] = 0;
+        for (int64_t b = 0; b <= a; b++, w += q->n) y[a] += (double)*w * (double)(q->center[b * q->n + i] - z[b]);
+        e -= 0.5 * y[a] * y[a];
+    }
+    return e;
+}
+
+/* One step over fitted components: z += sum_i r_i cloud_i W_i' W_i (mu_i - z) with responsibilities r_i. A component's
+ * covariance is its cloud and more, so no step goes too far. sum and y [d]: room. Returns how far z moved. */
+static double climb_components(const iso_density *q, float *z, double *sum, double *y)
+{
+    double moved = 0, total = 0, top = -HUGE_VAL;
+    for (int64_t i = 0; i < q->n; i++) top = fmax(top, whitened(q, i, z, y));
+    for (int64_t k = 0; k < q->d; k++) sum[k] = 0;
+    for (int64_t i = 0; i < q->n; i++) {
+        double responsibility = exp(whitened(q, i, z, y) - top);
+        const float *w = q->whiten + i;
+        total += responsibility;
+        for (int64_t a = 0; a < q->d && responsibility > 0; a++)
+            for (int64_t b = 0; b <= a; b++, w += q->n) sum[b] += responsibility * (double)q->cloud[b * q->n + i] * (double)*w * y[a];
+    }
+    for (int64_t k = 0; k < q->d && total > 0; k++) {
+        double by = sum[k] / total;
+        moved = fmax(moved, fabs(by));
+        z[k] = (float)((double)z[k] + by);
+    }
+    return moved;
+}
+
+/* One step over cells: z = sum_i r_i P_i mu_i / sum_i r_i P_i with responsibilities r_i, where the gradient of log q would be 0. sum and
  * total [d]: room. Returns how far z moved. */
-static double climb_once(const iso_density *q, float *z, double *sum, double *total)
+static double climb_cells(const iso_density *q, float *z, double *sum, double *total)
 {
     const double least = -40;                      /* log of a responsibility, below which it is nothing */
     double moved = 0, top = log_sum(&(job){.q = q, .k = iso_kernels_best()}, z, -1);
@@ -177,12 +234,17 @@ static double climb_once(const iso_density *q, float *z, double *sum, double *to
     return moved;
 }
 
+static double climb_once(const iso_density *q, float *z, double *room)
+{
+    return (q->whiten ? climb_components : climb_cells)(q, z, room, room + q->d);
+}
+
 iso_status iso_density_step(const iso_density *q, float *z, iso_error *err)
 {
     iso_status st = ISO_OK;
     double *room = NULL;
     ALLOC(room, 2 * q->d, sizeof *room);
-    climb_once(q, z, room, room + q->d);
+    climb_once(q, z, room);
 done:
     iso_free(room);
     return st;
@@ -194,7 +256,7 @@ iso_status iso_density_climb(const iso_density *q, float *z, iso_error *err)
     double *room = NULL;
     ALLOC(room, 2 * q->d, sizeof *room);
     for (int step = 0; step < MOST_STEPS; step++)
-        if (climb_once(q, z, room, room + q->d) <= STILL * q->bandwidth) break;
+        if (climb_once(q, z, room) <= STILL * q->bandwidth) break;
 done:
     iso_free(room);
     return st;

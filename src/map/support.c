@@ -1,9 +1,11 @@
 /* support.c: see support.h. */
 #include "support.h"
 
+#include "gmm.h"
+
 #include <string.h>
 
-enum { LEAST_HELD_OUT = 50, MOST_REFERENCES = 5000, LEAST_OF_BATCH = 20, MOST_COMPONENTS = 20000 };
+enum { LEAST_HELD_OUT = 50, MOST_REFERENCES = 5000, LEAST_OF_BATCH = 20, SEED = 0 };      /* every command fits the same mixture */
 
 /* Rows `which` [n] of x [*, L], or NULL. */
 static iso_status rows_of(const float *x, const int64_t *which, int64_t n, int64_t L, float **out, iso_error *err)
@@ -34,12 +36,12 @@ done:
     return st;
 }
 
-/* The training cells that make the density. */
+/* Of the training cells; z [n_z, d]: cells that it is not made of, on which its width or its number of components is chosen. */
 static iso_status make_density(iso_env *env, const iso_support_cells *c, const int64_t *train, int64_t n_train, const float *z, int64_t n_z,
                                iso_support *s, iso_error *err)
 {
     iso_status st = ISO_OK;
-    int64_t n = n_train < MOST_COMPONENTS ? n_train : MOST_COMPONENTS, *some = NULL;
+    int64_t n = n_train < ISO_EXACT_CELLS ? n_train : ISO_EXACT_CELLS, *some = NULL;
     float *mu = NULL, *variance = NULL;
     double h;
     ALLOC(some, n, sizeof *some);
@@ -48,10 +50,14 @@ static iso_status make_density(iso_env *env, const iso_support_cells *c, const i
     for (int64_t i = 0; i < c->n; i++) s->component[i] = -1;
     for (int64_t i = 0; i < n; i++) {
         some[i] = train[i * n_train / n];
-        s->component[some[i]] = i;
+        if (!s->fitted) s->component[some[i]] = i;
     }
     TRY(rows_of(c->mu, some, n, c->d, &mu, err));
     TRY(rows_of(c->variance, some, n, c->d, &variance, err));
+    if (s->fitted) {
+        TRY(iso_gmm_choose(env, &(iso_gmm_cells){mu, variance, n, c->d}, z, n_z, SEED, &s->density, err));
+        goto done;
+    }
     TRY(iso_density_bandwidth(env, mu, variance, n, c->d, z, n_z, &h, err));
     TRY(iso_density_new(mu, variance, n, c->d, h, &s->density, err));
 done:
@@ -59,6 +65,16 @@ done:
     iso_free(mu);
     iso_free(variance);
     return st;
+}
+
+/* Takes n of the training cells, evenly spaced, out of their list. */
+static void leave_out(int64_t *train, int64_t *n_train, int64_t n)
+{
+    int64_t kept = 0, taken = 0;
+    for (int64_t i = 0; i < *n_train; i++)
+        if (taken < n && i == taken * *n_train / n) taken++;
+        else train[kept++] = train[i];
+    *n_train = kept;
 }
 
 iso_status iso_support_new(iso_env *env, const iso_support_cells *c, iso_support *s, iso_error *err)
@@ -75,19 +91,22 @@ iso_status iso_support_new(iso_env *env, const iso_support_cells *c, iso_support
         else held[n_held++] = i;
     FAIL_IF(n_train < 2, ISO_EDATA, "a density needs at least 2 training cells, and there are %lld", (long long)n_train);
     s->held_out = n_held >= LEAST_HELD_OUT;
+    s->fitted = n_train > ISO_EXACT_CELLS && c->d <= ISO_GMM_DIMENSIONS;
     const int64_t *from = s->held_out ? held : train;
-    int64_t of = s->held_out ? n_held : n_train < MOST_COMPONENTS ? n_train : MOST_COMPONENTS;
+    int64_t of = s->held_out ? n_held : s->fitted || n_train < ISO_EXACT_CELLS ? n_train : ISO_EXACT_CELLS;
+    bool components = !s->held_out && !s->fitted;             /* the references are components of the density */
     s->n_references = of < MOST_REFERENCES ? of : MOST_REFERENCES;
     ALLOC(s->reference, s->n_references, sizeof *s->reference);
     ALLOC(own, s->n_references, sizeof *own);
     ALLOC(log_q, s->n_references, sizeof *log_q);
     for (int64_t i = 0; i < s->n_references; i++) {
         own[i] = i * of / s->n_references;                    /* the component, if it is one: see make_density */
-        s->reference[i] = s->held_out ? from[own[i]] : from[own[i] * n_train / of];
+        s->reference[i] = components ? from[own[i] * n_train / of] : from[own[i]];
     }
+    if (s->fitted && !s->held_out) leave_out(train, &n_train, s->n_references);
     TRY(rows_of(c->mu, s->reference, s->n_references, c->d, &z, err));
-    TRY(make_density(env, c, train, n_train, z, s->held_out ? s->n_references : 0, s, err));
-    TRY(iso_density_log(env, &s->density, z, s->n_references, s->held_out ? NULL : own, log_q, err));
+    TRY(make_density(env, c, train, n_train, z, components ? 0 : s->n_references, s, err));
+    TRY(iso_density_log(env, &s->density, z, s->n_references, components ? own : NULL, log_q, err));
     TRY(deal(s, log_q, c->batch, err));
 done:
     iso_free(train);

@@ -16,19 +16,22 @@ typedef struct iso_support_cells {
 } iso_support_cells;
 
 typedef struct iso_support {
-    iso_density density;                  /* of at most 20,000 training cells, evenly spaced */
+    iso_density density;                  /* of each training cell, or fitted to some of them */
     int64_t n_cells;
-    int64_t *component;                   /* [n_cells] each cell's component of the density, or -1 */
-    bool held_out;                        /* the references are held-out cells; else training cells, each left out */
+    int64_t *component;                   /* [n_cells] each cell's component of the density, or -1; all -1 where it was fitted */
+    bool fitted;                          /* the density is a mixture that was fitted */
+    bool held_out;                        /* the references are held-out cells; else training cells, left out of what they are held against */
     int64_t n_references, *reference;     /* [n_references] which cells */
     int32_t n_batches;
     int64_t *n;                           /* [n_batches + 1] references of each batch; the last is all of them */
     double **log_q;                       /* [n_batches + 1] their log density, ascending */
 } iso_support;
 
-/* The density of the training cells, its width chosen on held-out ones, and the references that a place is judged by: the
- * cells that were not trained on, or with fewer than 50 of them training cells, at most 5,000. ISO_EDATA with fewer than
- * 2 training cells. */
+/* The density of the training cells, and the references that a place is judged by: the cells that were not trained on, or with fewer
+ * than 50 of them training cells, at most 5,000. To ISO_EXACT_CELLS training cells the density is that of each of them, its width
+ * chosen on held-out ones; beyond (and with at most ISO_GMM_DIMENSIONS dimensions) a mixture is fitted to ISO_EXACT_CELLS of them, evenly
+ * spaced, which is as good and does not slow down with their number. ISO_EDATA with fewer than 2 training cells. */
+enum { ISO_EXACT_CELLS = 20000 };
 iso_status iso_support_new(iso_env *env, const iso_support_cells *c, iso_support *s, iso_error *err);
 void iso_support_clear(iso_support *s);
 /* Chance that a cell of the batch (-1, or a batch of fewer than 20 references: any) lies as low as log_q or lower:

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { VERSION = 1, NAME = 32, MOST_DIMENSIONS = 1000, MOST_HIDDEN = 65536, MOST_LAYERS = 16, MOST_CATEGORIES = 1 << 20, MOST_RULES = 1 << 16, MOST_HEADS = 20 };
+enum { VERSION = 2, NAME = 32, MOST_DIMENSIONS = 1000, MOST_HIDDEN = 65536, MOST_LAYERS = 16, MOST_CATEGORIES = 1 << 20, MOST_RULES = 1 << 16, MOST_HEADS = 20 };
 static const char magic[8] = "ISOCHART";
 
 /* The first thing that goes wrong stays in st; then nothing more is read or written. */
@@ -173,11 +173,18 @@ static void heads(stream *s, iso_chart *c)
 static void density(stream *s, iso_density *q, int64_t d)
 {
     int64_t n = q->n;
+    bool fitted = q->whiten != NULL;
     integer(s, &n, 1, INT32_MAX);
     q->n = n, q->d = d;
     number(s, &q->bandwidth);
+    flag(s, &fitted);
     q->center = floats(s, q->center, n * d);
-    q->precision = floats(s, q->precision, n * d);
+    if (fitted) {
+        q->whiten = floats(s, q->whiten, n * (d * (d + 1) / 2));
+        q->cloud = floats(s, q->cloud, n * d);
+    } else {
+        q->precision = floats(s, q->precision, n * d);
+    }
     q->log_weight = floats(s, q->log_weight, n);
 }
 
