@@ -45,22 +45,26 @@ typedef struct usual { double intercept, slope, bound; } usual;
 
 static double above(const usual *u, double depth, double y) { return y - u->intercept - u->slope * log(fmax(depth, 1)); }
 
-/* From the run's n cells: least squares, and the distance that a share `a` stays below. Training cells count too: a group's profile
+/* From those of the run's n cells that have y: least squares, and the distance that a share `a` stays below. Training cells count too: a group's profile
  * is the sum of many. */
 static iso_status find_usual(const double *depth, const double *y, int64_t n, double a, usual *u, iso_error *err)
 {
     iso_status st = ISO_OK;
     double *rest = NULL, sx = 0, sy = 0, sxx = 0, sxy = 0;
+    int64_t with = 0, at = 0;
     ALLOC(rest, n, sizeof *rest);
     for (int64_t i = 0; i < n; i++) {
+        if (!isfinite(y[i])) continue;
         double x = log(fmax(depth[i], 1));
-        sx += x, sy += y[i], sxx += x * x, sxy += x * y[i];
+        sx += x, sy += y[i], sxx += x * x, sxy += x * y[i], with++;
     }
-    double spread = sxx - sx * sx / (double)n;
-    *u = (usual){.slope = spread > 1e-9 ? (sxy - sx * sy / (double)n) / spread : 0};
-    u->intercept = (sy - u->slope * sx) / (double)n;
-    for (int64_t i = 0; i < n; i++) rest[i] = above(u, depth[i], y[i]);
-    u->bound = iso_quantile(rest, n, a);
+    FAIL_IF(with == 0, ISO_EDATA, "no cell of the run has a mixture_fit");
+    double spread = sxx - sx * sx / (double)with;
+    *u = (usual){.slope = spread > 1e-9 ? (sxy - sx * sy / (double)with) / spread : 0};
+    u->intercept = (sy - u->slope * sx) / (double)with;
+    for (int64_t i = 0; i < n; i++)
+        if (isfinite(y[i])) rest[at++] = above(u, depth[i], y[i]);
+    u->bound = iso_quantile(rest, with, a);
 done:
     iso_free(rest);
     return st;

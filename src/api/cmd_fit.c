@@ -3,6 +3,7 @@
 #include "cells_in.h"
 #include "commands.h"
 #include "gallery.h"
+#include "io/csr.h"
 #include "io/tensors.h"
 #include "rules_file.h"
 #include "run.h"
@@ -68,30 +69,49 @@ static const int32_t *groups_of(const iso_run *r, int32_t *n)
     return r->labels ? r->labels : r->atlas.clusters;
 }
 
-/* What the cells look like as mixtures of the training cells' groups, for `anomaly` to hold others against. */
-static iso_status explain_as_mixtures(iso_env *env, iso_run *r, iso_error *err)
+enum { MOST_EXPLAINED = 20000 };
+
+/* What cells look like as mixtures, at most MOST_EXPLAINED of them, evenly spaced; the others get no number. */
+static iso_status explain_cells(iso_env *env, iso_run *r, iso_error *err)
 {
     iso_status st = ISO_OK;
     iso_mixed *mixed = NULL;
+    iso_csr some = {0};
+    int64_t *rows = NULL, all = r->data->x.n_rows, n = all < MOST_EXPLAINED ? all : MOST_EXPLAINED;
+    ALLOC(r->mixture_second, all, sizeof *r->mixture_second);
+    ALLOC(r->mixture_fit, all, sizeof *r->mixture_fit);
+    ALLOC(r->mixture_depth, all, sizeof *r->mixture_depth);
+    ALLOC(rows, n, sizeof *rows);
+    ALLOC(mixed, n, sizeof *mixed);
+    for (int64_t i = 0; i < n; i++) rows[i] = i * all / n;
+    TRY(csr_take_rows(&r->data->x, rows, n, &some, err));
+    TRY(iso_mixture_explain(env, &r->judge.mixture, &some, mixed, err));
+    for (int64_t i = 0; i < all; i++) r->mixture_second[i] = r->mixture_fit[i] = r->mixture_depth[i] = (double)NAN;
+    for (int64_t i = 0; i < n; i++)
+        r->mixture_second[rows[i]] = mixed[i].share[1], r->mixture_fit[rows[i]] = mixed[i].fit, r->mixture_depth[rows[i]] = mixed[i].depth;
+done:
+    iso_csr_clear(&some);
+    iso_free(rows);
+    iso_free(mixed);
+    return st;
+}
+
+/* The mixture of the training cells' groups, and what cells look like in it, for `anomaly` to hold others against. */
+static iso_status explain_as_mixtures(iso_env *env, iso_run *r, iso_error *err)
+{
+    iso_status st = ISO_OK;
     int32_t *train = NULL;
     const iso_split *p = &r->fitted.split;
     const int32_t *groups = groups_of(r, &r->n_mixture);
     int64_t n = r->data->x.n_rows;
     ALLOC(train, n, sizeof *train);
-    ALLOC(mixed, n, sizeof *mixed);
     ALLOC(r->mixture_codes, n, sizeof *r->mixture_codes);
-    ALLOC(r->mixture_second, n, sizeof *r->mixture_second);
-    ALLOC(r->mixture_fit, n, sizeof *r->mixture_fit);
-    ALLOC(r->mixture_depth, n, sizeof *r->mixture_depth);
     memcpy(r->mixture_codes, groups, (size_t)n * sizeof *groups);
     for (int64_t i = 0; i < n; i++) train[i] = -1;
     for (int64_t i = 0; i < p->n_train; i++) train[p->train[i]] = groups[p->train[i]];
     TRY(iso_mixture_learn(env, &r->data->x, train, r->n_mixture, (uint64_t)iso_opt_int(r->options, "seed"), &r->judge.mixture, err));
-    TRY(iso_mixture_explain(env, &r->judge.mixture, &r->data->x, mixed, err));
-    for (int64_t i = 0; i < n; i++)
-        r->mixture_second[i] = mixed[i].share[1], r->mixture_fit[i] = mixed[i].fit, r->mixture_depth[i] = mixed[i].depth;
+    TRY(explain_cells(env, r, err));
 done:
-    iso_free(mixed);
     iso_free(train);
     return st;
 }

@@ -29,7 +29,7 @@ static const command rows[] = {
              "model.safetensors\tthe model: all that the other commands need\n"
              "latent.h5ad\tthe cells, without their counts: all of their obs, leiden, isolario_split, continent (see \"map\"), "
              "is_prototype (the cell nearest to its group's prototype), log_density and p_value (see \"anomaly\"; a training cell does not "
-             "vouch for itself), mixture_group, mixture_weight, mixture_fit, mixture_depth; obsm X_isolario (posterior "
+             "vouch for itself), mixture_group, mixture_weight, mixture_fit, mixture_depth (of more than 20,000 cells: of 20,000, evenly spaced); obsm X_isolario (posterior "
              "means), X_isolario_var (posterior variances), X_umap; obsp connectivities and distances; uns neighbors "
              "and "
              "isolario (options, provenance, verdict)\n"

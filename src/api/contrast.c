@@ -2,6 +2,7 @@
 #include "contrast.h"
 
 #include "generate.h"
+#include "io/csr.h"
 
 #include <math.h>
 #include <string.h>
@@ -193,26 +194,6 @@ done:
 
 /* --------------------------------------------------------------------------------------------------- pca */
 
-static iso_status take_rows(const iso_csr *x, const int64_t *rows, int64_t n, iso_csr *out, iso_error *err)
-{
-    iso_status st = ISO_OK;
-    int64_t nnz = 0;
-    for (int64_t i = 0; i < n; i++) nnz += x->indptr[rows[i] + 1] - x->indptr[rows[i]];
-    *out = (iso_csr){.n_rows = n, .n_cols = x->n_cols};
-    ALLOC(out->indptr, n + 1, sizeof *out->indptr);
-    ALLOC(out->indices, nnz, sizeof *out->indices);
-    ALLOC(out->values, nnz, sizeof *out->values);
-    for (int64_t i = 0; i < n; i++) {
-        int64_t from = x->indptr[rows[i]], count = x->indptr[rows[i] + 1] - from;
-        memcpy(out->indices + out->nnz, x->indices + from, (size_t)count * sizeof *x->indices);
-        memcpy(out->values + out->nnz, x->values + from, (size_t)count * sizeof *x->values);
-        out->nnz += count;
-        out->indptr[i + 1] = out->nnz;
-    }
-done:
-    return st;
-}
-
 static void back_project(const iso_pca_model *p, const float *z, float *y)
 {
     for (int64_t g = 0; g < p->n_genes; g++) {
@@ -265,7 +246,7 @@ iso_status iso_contrast_pca(iso_env *env, const iso_contrast_stage *s, iso_contr
     double start = iso_now_s();
     if (d > G) d = (int)G;
     TRY(room(s, d, out, err));
-    TRY(take_rows(&s->data->x, s->train, s->n_train, &train, err));
+    TRY(csr_take_rows(&s->data->x, s->train, s->n_train, &train, err));
     TRY(iso_pca_fit(env, &train, s->counts, d, (uint64_t)iso_opt_int(s->options, "seed"), &p, err));
     out->seconds = iso_now_s() - start;
     TRY(iso_pca_transform(env, &p, &s->data->x, out->z, err));

@@ -9,24 +9,53 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FEATURES = 50, MOST_CELLS = 1000, LEAST_CELLS = 20, PAIRED_GENES = 100 };
+enum { FEATURES = 50, MOST_FITTED = 20000, MOST_CELLS = 1000, LEAST_CELLS = 20, PAIRED_GENES = 100 };
 
 /* ------------------------------------------------------------------------------------- telling apart */
+
+/* Scores [n, k] of rows [n] (NULL: the first n) of y. */
+static iso_status score_rows(iso_env *env, const iso_pca_model *pca, const iso_csr *y, const int64_t *rows, int64_t n, float *scores, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    iso_csr some = {0};
+    int64_t *first = NULL;
+    ALLOC(first, n, sizeof *first);
+    for (int64_t i = 0; i < n; i++) first[i] = i;
+    TRY(csr_take_rows(y, rows ? rows : first, n, &some, err));
+    TRY(iso_pca_transform(env, pca, &some, scores, err));
+done:
+    iso_csr_clear(&some);
+    iso_free(first);
+    return st;
+}
+
+/* Of at most MOST_FITTED cells, evenly spaced. */
+static iso_status fit_components(iso_env *env, const iso_csr *x, bool log1p, int k, uint64_t seed, iso_pca_model *out, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    iso_csr some = {0};
+    int64_t *rows = NULL;
+    if (x->n_rows <= MOST_FITTED) return iso_pca_fit(env, x, log1p, k, seed, out, err);
+    ALLOC(rows, MOST_FITTED, sizeof *rows);
+    for (int64_t i = 0; i < MOST_FITTED; i++) rows[i] = i * x->n_rows / MOST_FITTED;
+    TRY(csr_take_rows(x, rows, MOST_FITTED, &some, err));
+    TRY(iso_pca_fit(env, &some, log1p, k, seed, out, err));
+done:
+    iso_csr_clear(&some);
+    iso_free(rows);
+    return st;
+}
 
 iso_status iso_real_new(iso_env *env, const iso_csr *x, bool log1p, const int64_t *rows, int64_t n, uint64_t seed, iso_real *out,
                         iso_error *err)
 {
     iso_status st = ISO_OK;
-    float *all = NULL;
     *out = (iso_real){.n = n, .k = x->n_cols < FEATURES ? (int)x->n_cols : FEATURES};
     if (out->k > x->n_rows - 1) out->k = (int)x->n_rows - 1;
-    TRY(iso_pca_fit(env, x, log1p, out->k, seed, &out->pca, err));
-    ALLOC(all, x->n_rows * out->k, sizeof *all);
+    TRY(fit_components(env, x, log1p, out->k, seed, &out->pca, err));
     ALLOC(out->scores, n * out->k, sizeof *out->scores);
-    TRY(iso_pca_transform(env, &out->pca, x, all, err));
-    for (int64_t i = 0; i < n; i++) memcpy(out->scores + i * out->k, all + rows[i] * out->k, (size_t)out->k * sizeof *all);
+    TRY(score_rows(env, &out->pca, x, rows, n, out->scores, err));
 done:
-    iso_free(all);
     if (st) iso_real_clear(out);
     return st;
 }
@@ -42,14 +71,11 @@ iso_status iso_real_auc(iso_env *env, const iso_real *r, const iso_csr *y, const
                         iso_error *err)
 {
     iso_status st = ISO_OK;
-    float *all = NULL, *others = NULL;
-    ALLOC(all, y->n_rows * r->k, sizeof *all);
+    float *others = NULL;
     ALLOC(others, n * r->k, sizeof *others);
-    TRY(iso_pca_transform(env, &r->pca, y, all, err));
-    for (int64_t i = 0; i < n; i++) memcpy(others + i * r->k, all + (rows ? rows[i] : i) * r->k, (size_t)r->k * sizeof *all);
+    TRY(score_rows(env, &r->pca, y, rows, n, others, err));
     TRY(iso_two_sample_auc(env, r->scores, r->n, others, n, r->k, seed, auc, err));
 done:
-    iso_free(all);
     iso_free(others);
     return st;
 }

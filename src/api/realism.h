@@ -28,7 +28,7 @@ typedef struct iso_real {
     int k;
     float *scores;                        /* [n, k] */
 } iso_real;
-/* Cells rows [n] of x are the real ones; components are fitted on all of x, at most 50. log1p: see iso_pca_fit. */
+/* Cells rows [n] of x are the real ones; components are fitted on x (at most 20,000 of its cells), at most 50. log1p: see iso_pca_fit. */
 iso_status iso_real_new(iso_env *env, const iso_csr *x, bool log1p, const int64_t *rows, int64_t n, uint64_t seed, iso_real *out,
                         iso_error *err);
 void iso_real_clear(iso_real *r);

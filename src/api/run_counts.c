@@ -35,22 +35,6 @@ done:
     return st;
 }
 
-static iso_status take_rows(const iso_csr *x, const int64_t *rows, int64_t n, iso_csr *out, iso_error *err)
-{
-    iso_status st = ISO_OK;
-    int64_t nnz = 0;
-    for (int64_t i = 0; i < n; i++) nnz += x->indptr[rows[i] + 1] - x->indptr[rows[i]];
-    TRY(csr_alloc(out, n, x->n_cols, nnz, err));
-    for (int64_t i = 0; i < n; i++) {
-        int64_t from = x->indptr[rows[i]], count = x->indptr[rows[i] + 1] - from, to = out->indptr[i];
-        memcpy(out->indices + to, x->indices + from, (size_t)count * sizeof *out->indices);
-        memcpy(out->values + to, x->values + from, (size_t)count * sizeof *out->values);
-        out->indptr[i + 1] = to + count;
-    }
-done:
-    return st;
-}
-
 static iso_status read_from(iso_env *env, const iso_run_cells *r, const char *path, const char *layer, iso_csr *out, iso_error *err)
 {
     iso_status st = ISO_OK;
@@ -66,7 +50,7 @@ static iso_status read_from(iso_env *env, const iso_run_cells *r, const char *pa
     TRY(iso_dataset_keep(d, keep, err));                     /* cells that the run left out may not bind: empty ones */
     TRY(find_rows(r, d, rows, err));
     TRY(iso_bind(env, r->model, d, &bound, err));
-    TRY(take_rows(bound.x, rows, r->obs.n_rows, out, err));
+    TRY(csr_take_rows(bound.x, rows, r->obs.n_rows, out, err));
 done:
     iso_bound_clear(&bound);
     iso_dataset_free(d);

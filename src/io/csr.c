@@ -102,6 +102,22 @@ done:
     return st;
 }
 
+iso_status csr_take_rows(const iso_csr *m, const int64_t *rows, int64_t n, iso_csr *out, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    int64_t nnz = 0;
+    for (int64_t i = 0; i < n; i++) nnz += m->indptr[rows[i] + 1] - m->indptr[rows[i]];
+    TRY(csr_alloc(out, n, m->n_cols, nnz, err));
+    for (int64_t i = 0; i < n; i++) {
+        int64_t from = m->indptr[rows[i]], count = m->indptr[rows[i] + 1] - from, to = out->indptr[i];
+        memcpy(out->indices + to, m->indices + from, (size_t)count * sizeof *out->indices);
+        memcpy(out->values + to, m->values + from, (size_t)count * sizeof *out->values);
+        out->indptr[i + 1] = to + count;
+    }
+done:
+    return st;
+}
+
 void csr_keep_columns(iso_csr *m, const int32_t *to, int64_t n_cols)
 {
     int64_t kept = 0, p = 0;

@@ -19,6 +19,8 @@ iso_status csr_grow(iso_csr *m, int64_t *room, int64_t nnz, iso_error *err);
 iso_status csr_transpose(const iso_csr *a, iso_csr *t, iso_error *err);
 /* Sorts rows that need it, adds up repeated entries, drops zeros. Indices must be in range. */
 iso_status csr_tidy(iso_csr *m, iso_error *err);
+/* out = rows [n] of m, in that order; a row may come more than once. */
+iso_status csr_take_rows(const iso_csr *m, const int64_t *rows, int64_t n, iso_csr *out, iso_error *err);
 /* Keeps column j as column to[j], or drops it where to[j] = -1; `to` must ascend. */
 void csr_keep_columns(iso_csr *m, const int32_t *to, int64_t n_cols);
 /* All values are non-negative integers (no NaN, no infinity). */

@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-enum { DRAW_CELLS = 1, DRAW_Z = 2, MIN_BATCH = 3 };
+enum { DRAW_CELLS = 1, DRAW_Z = 2, MIN_BATCH = 3, MOST_CELLS = 25600 };
 
 typedef struct head {
     iso_env *env;
@@ -21,7 +21,7 @@ typedef struct head {
     iso_optimizer adam;
 } head;
 
-static iso_status head_open(head *h, const iso_cells *c, const int64_t *train, iso_error *err)
+static iso_status head_open(head *h, const iso_cells *c, const int64_t *train, int64_t n_train, iso_error *err)
 {
     iso_status st = ISO_OK;
     h->k = iso_kernels_best();
@@ -32,7 +32,7 @@ static iso_status head_open(head *h, const iso_cells *c, const int64_t *train, i
     ALLOC(h->z, h->batch * h->v->c.n_latent, sizeof *h->z);
     for (int64_t i = 0; i < h->n; i++) {
         iso_rng r = iso_rng_start((iso_rng_key){h->o->seed, ISO_STREAM_HEAD, DRAW_CELLS}, (uint64_t)i);
-        h->bag[i] = train[(int64_t)(iso_rng_uniform(&r) * (double)h->n)];
+        h->bag[i] = train[(int64_t)(iso_rng_uniform(&r) * (double)n_train)];
     }
     TRY(iso_plan_new(h->v->g, &(iso_plan_request){.outputs = &h->v->given, .n_outputs = 1, .loss = h->v->given, .max_cells = h->batch}, &h->plan, err));
     TRY(iso_batcher_new(c, h->batch, &h->batcher, err));
@@ -86,11 +86,11 @@ iso_status iso_train_decoder(iso_env *env, iso_vae *v, const iso_cells *c, const
                              const float *variance, const iso_train_options *o, iso_error *err)
 {
     iso_status st = ISO_OK;
-    head h = {.env = env, .v = v, .o = o, .mu = mu, .variance = variance, .n = n_train};
-    TRY(head_open(&h, c, train, err));
-    int64_t steps = n_train / h.batch + (n_train % h.batch >= MIN_BATCH), step = 0;
+    head h = {.env = env, .v = v, .o = o, .mu = mu, .variance = variance, .n = n_train < MOST_CELLS ? n_train : MOST_CELLS};
+    TRY(head_open(&h, c, train, n_train, err));
+    int64_t steps = h.n / h.batch + (h.n % h.batch >= MIN_BATCH), step = 0;
     for (int epoch = 0; epoch < o->max_epochs; epoch++) {
-        iso_permutation((iso_rng_key){o->seed, ISO_STREAM_SHUFFLE, (uint32_t)epoch}, n_train, h.order);
+        iso_permutation((iso_rng_key){o->seed, ISO_STREAM_SHUFFLE, (uint32_t)epoch}, h.n, h.order);
         for (int64_t i = 0; i < steps; i++, step++) {
             FAIL_IF(iso_env_interrupted(env), ISO_EINTERRUPT, "interrupted");
             TRY(one_step(&h, epoch, i * h.batch, iso_learning_rate_at(o, step, steps * o->max_epochs), err));

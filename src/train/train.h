@@ -59,7 +59,7 @@ void iso_history_clear(iso_history *h);
 
 /* Trains a decoder alone (built with decoder_only and decoder_loss) to decode cells train[0..n_train-1] from their places mu,
  * variance [*, L] (NULL: none), a new z = mu + sigma eps each epoch; o's epochs, batch size, rate, gradient clip and seed are heeded. The
- * cells are drawn with replacement, once (bagging; Breiman 1996), so that decoders of other seeds differ where there are few. */
+ * cells are drawn with replacement, once, at most 25,600 of them (bagging; Breiman 1996), so that decoders of other seeds differ where there are few. */
 iso_status iso_train_decoder(iso_env *env, iso_vae *v, const iso_cells *c, const int64_t *train, int64_t n_train, const float *mu,
                              const float *variance, const iso_train_options *o, iso_error *err);
 
