@@ -192,7 +192,7 @@ static herr_t any_print(hid_t stack, void *arg)
     return 0;
 }
 
-/* HDF5's printing is silenced while we write and then as it was; nothing stays open. */
+/* HDF5's printing is silenced while we write and then as it was; nothing stays open, and nothing else is closed. */
 static void hdf5_is_left_as_it_was(void **state)
 {
     (void)state;
@@ -206,6 +206,7 @@ static void hdf5_is_left_as_it_was(void **state)
     H5Eget_auto2(H5E_DEFAULT, &print, &arg);
     assert_true(print == any_print && arg == path);
     assert_int_equal(H5Fget_obj_count(H5F_OBJ_ALL, H5F_OBJ_ALL), 0);
+    assert_true(fcntl(STDIN_FILENO, F_GETFD) != -1);
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 

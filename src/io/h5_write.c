@@ -28,7 +28,7 @@ static iso_status check_step(const h5_file *f, const char *place, bool bad, iso_
 iso_status h5_create(iso_env *env, const char *path, h5_sink *sink, bool wide, h5_file *f, iso_error *err)
 {
     iso_status st = ISO_OK;
-    *f = (h5_file){.env = env, .path = path, .id = -1, .lapl = H5Pcreate(H5P_LINK_ACCESS), .sink = sink};
+    *f = (h5_file){.env = env, .path = path, .id = -1, .lapl = H5Pcreate(H5P_LINK_ACCESS), .fd = -1, .sink = sink};
     h5_silence(f);
     hid_t fapl = H5Pcreate(H5P_FILE_ACCESS);
     FAIL_IF(fapl < 0 || f->lapl < 0 || !h5_sink_use(fapl, sink), ISO_EMEMORY, "%s: HDF5 could not make its settings",

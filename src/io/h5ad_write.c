@@ -151,7 +151,7 @@ iso_status iso_h5ad_write(iso_env *env, const char *path, const iso_h5ad_out *ou
     iso_status st = ISO_OK;
     iso_out o = {0};
     h5ad_frame obs = {0}, var = {0};
-    h5_file f = {.id = -1, .lapl = -1};
+    h5_file f = {.id = -1, .lapl = -1, .fd = -1};
     h5_sink sink = {0};
     TRY(h5ad_frame_of(env, out->obs, out->extra_obs, out->n_extra_obs, &obs, err));
     TRY(h5ad_frame_of(env, out->var, NULL, 0, &var, err));
