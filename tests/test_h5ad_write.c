@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -227,6 +228,27 @@ static void the_first_failure_is_told(void **state)
     assert_true(strstr(err.msg, path) && strstr(err.msg, strerror(ENOSPC)));
 }
 
+static iso_status crash(void *arg, iso_error *err)
+{
+    (void)arg, (void)err;
+    raise(SIGKILL);
+    return ISO_OK;
+}
+
+static iso_status refuse(void *arg, iso_error *err) { return iso_fail(err, ISO_EUSAGE, "no %s", (const char *)arg); }
+static iso_status succeed(void *arg, iso_error *err) { return (void)arg, (void)err, ISO_OK; }
+
+static void a_child_is_heard_and_may_die(void **state)
+{
+    (void)state;
+    iso_error err = {0};
+    assert_int_equal(h5_in_child(path, succeed, NULL, &err), ISO_OK);
+    assert_int_equal(h5_in_child(path, crash, NULL, &err), ISO_EDATA);
+    assert_true(strstr(err.msg, path) && strstr(err.msg, "crashes"));
+    assert_int_equal(h5_in_child(path, refuse, "luck", &err), ISO_EUSAGE);
+    assert_string_equal(err.msg, "no luck");
+}
+
 static void can_be_interrupted(void **state)
 {
     (void)state;
@@ -250,6 +272,7 @@ int main(void)
         cmocka_unit_test(bad_shapes_and_names_are_errors),
         cmocka_unit_test(hdf5_is_left_as_it_was),
         cmocka_unit_test(the_first_failure_is_told),
+        cmocka_unit_test(a_child_is_heard_and_may_die),
         cmocka_unit_test(can_be_interrupted),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

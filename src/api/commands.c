@@ -264,6 +264,23 @@ static const command rows[] = {
      },
      iso_cmd_explore},
     {{
+         .name = "annotate",
+         .group = "Use a model",
+         .usage = "CELLS.h5ad SELECTIONS.csv [-o annotated.h5ad]",
+         .min_inputs = 2,
+         .max_inputs = 2,
+         .summary = "bring selections made in the explorer back into an h5ad",
+         .details =
+             "Copies CELLS.h5ad, with all that is in it, to -o, by default \"annotated.h5ad\", and adds a column of categories to obs, "
+             "named by --column. The latent.h5ad of a run will do too. CELLS.h5ad itself is never changed. SELECTIONS.csv is what \"Save cells\" on "
+             "the page of \"explore\" gave, or any table with a heading, comma- or tab-separated, with the columns \"cell\" and \"selection\", or with two "
+             "columns, names of cells first.\n"
+             "Cells without a selection, and those that the table does not name, are missing. A cell in several selections has all of their names, "
+             "\"A;B\", and these are a category of their own.",
+         .examples = "annotate cells.h5ad selections.csv -o annotated.h5ad\n"
+                     "annotate run/latent.h5ad selections.csv --column niche -o annotated.h5ad",
+     },
+     iso_cmd_annotate},
          .name = "reconstruct",
          .group = "Images",
          .usage = "RUN IMAGES [-o reconstructed.npz | -o sheet.png | -o folder]",

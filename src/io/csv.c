@@ -159,23 +159,32 @@ done:
     return st;
 }
 
-iso_status iso_csv_read(const char *path, iso_frame *f, iso_error *err)
+iso_status iso_csv_read_texts(const char *path, iso_frame *f, iso_error *err)
 {
     iso_status st = ISO_OK;
     char *text = NULL;
     int64_t n = 0;
     *f = (iso_frame){0};
-    locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    FAIL_IF(!c, ISO_EMEMORY, "out of memory");
     TRY(load(path, &text, &n, err));
     csv_text t = {.path = path, .at = text, .end = text + n, .line = 1};
     if (n >= 3 && !memcmp(text, "\xEF\xBB\xBF", 3)) t.at += 3; /* Excel's mark of UTF-8 */
     FAIL_IF(t.at == t.end, ISO_EDATA, "%s: the file is empty", path);
     TRY(read_heading(&t, f, err));
     TRY(read_rows(&t, f, err));
-    for (int k = 0; k < f->n_columns; k++) TRY(settle_kind(&f->columns[k], f->n_rows, c, err));
 done:
     iso_free(text);
+    if (st != ISO_OK) iso_frame_clear(f);
+    return st;
+}
+
+iso_status iso_csv_read(const char *path, iso_frame *f, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    TRY(iso_csv_read_texts(path, f, err));
+    FAIL_IF(!c, ISO_EMEMORY, "out of memory");
+    for (int k = 0; k < f->n_columns; k++) TRY(settle_kind(&f->columns[k], f->n_rows, c, err));
+done:
     if (c) freelocale(c);
     if (st != ISO_OK) iso_frame_clear(f);
     return st;

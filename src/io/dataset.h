@@ -76,7 +76,14 @@ void iso_csr_clear(iso_csr *m);
 iso_status iso_h5ad_read_embedding(iso_env *env, const char *path, const char *name, iso_frame *obs, float **values,
                                    int64_t *cols, iso_error *err);
 
+/* obs alone. */
+iso_status iso_h5ad_read_obs(iso_env *env, const char *path, iso_frame *obs, iso_error *err);
+
 /* ------------------------------------------------------------------------------------ writing h5ad */
+
+/* Copies the h5ad `from` to `to`, written beside its place and renamed when whole, with one more column of obs [n cells].
+ * All else stays as it is, also what we cannot read. */
+iso_status iso_h5ad_add_column(iso_env *env, const char *from, const char *to, const iso_column *c, int64_t n, iso_error *err);
 
 /* What to put into an h5ad besides obs and var. Arrays are lent. */
 typedef struct iso_h5ad_array { const char *name; int64_t cols; const float *values; /* [n_obs, cols] */ } iso_h5ad_array;

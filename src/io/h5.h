@@ -99,7 +99,10 @@ iso_status h5_check_header(const h5_file *f, const char *place, uint64_t address
  * and on which it crashes if it is damaged. */
 iso_status h5_check_superblock(const h5_file *f, iso_error *err);
 
-/* h5_trial.c: ISO_EDATA if HDF5 does not survive a look at the whole structure of the file, which a child process takes. */
+/* h5_trial.c: what fn says, which a child process runs: only files that it writes remain of what it does. ISO_EDATA if it crashes. */
+typedef iso_status h5_child_fn(void *arg, iso_error *err);
+iso_status h5_in_child(const char *path, h5_child_fn *fn, void *arg, iso_error *err);
+/* ISO_EDATA if HDF5 does not survive a look at the whole structure of the file. */
 iso_status h5_try(const char *path, hid_t fapl, iso_error *err);
 
 /* Whole read of n bytes of the file at `at`, which are within it. */

@@ -8,12 +8,13 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #if H5_VERSION_GE(1, 13, 0)
 #include <H5FDdevelop.h>
 #endif
 
-/* What HDF5 holds of an open file. It needs the first member. */
+/* What HDF5 holds of an open file; eof: the bytes that it has. It needs the first member. */
 typedef struct driver_file { H5FD_t base; h5_sink *sink; haddr_t eoa, eof; } driver_file;
 
 static H5FD_t *sink_open(const char *name, unsigned flags, hid_t fapl, haddr_t maxaddr)
@@ -23,7 +24,9 @@ static H5FD_t *sink_open(const char *name, unsigned flags, hid_t fapl, haddr_t m
     driver_file *d = sink ? iso_calloc(1, sizeof *d) : NULL;
     if (sink && !d) (*sink)->error = ENOMEM;
     if (!d) return NULL;
+    struct stat s;
     d->sink = *sink;
+    if (fstat(d->sink->fd, &s) == 0) d->eof = (haddr_t)s.st_size;
     return &d->base;
 }
 

@@ -25,7 +25,8 @@ static iso_status check_step(const h5_file *f, const char *place, bool bad, iso_
     return bad || f->sink->error ? step_failed(f, place, err) : ISO_OK;
 }
 
-iso_status h5_create(iso_env *env, const char *path, h5_sink *sink, bool wide, h5_file *f, iso_error *err)
+/* create: the file is empty. */
+static iso_status open_sink(iso_env *env, const char *path, h5_sink *sink, bool create, bool wide, h5_file *f, iso_error *err)
 {
     iso_status st = ISO_OK;
     *f = (h5_file){.env = env, .path = path, .id = -1, .lapl = H5Pcreate(H5P_LINK_ACCESS), .fd = -1, .sink = sink};
@@ -34,11 +35,21 @@ iso_status h5_create(iso_env *env, const char *path, h5_sink *sink, bool wide, h
     FAIL_IF(fapl < 0 || f->lapl < 0 || !h5_sink_use(fapl, sink), ISO_EMEMORY, "%s: HDF5 could not make its settings",
             path);
     if (wide) H5Pset_libver_bounds(fapl, H5F_LIBVER_V18, H5F_LIBVER_V18);
-    f->id = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, fapl);
+    f->id = create ? H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, fapl) : H5Fopen(path, H5F_ACC_RDWR, fapl);
     TRY(check_step(f, "the file", f->id < 0, err));
 done:
     h5_drop(fapl);
     return st;
+}
+
+iso_status h5_create(iso_env *env, const char *path, h5_sink *sink, bool wide, h5_file *f, iso_error *err)
+{
+    return open_sink(env, path, sink, true, wide, f, err);
+}
+
+iso_status h5_extend(iso_env *env, const char *path, h5_sink *sink, h5_file *f, iso_error *err)
+{
+    return open_sink(env, path, sink, false, false, f, err);
 }
 
 iso_status h5_finish(h5_file *f, iso_error *err)
@@ -87,6 +98,7 @@ static iso_status put_attribute(const h5_file *f, const char *place, const char 
                                 const void *data, iso_error *err)
 {
     hid_t object = H5Oopen(f->id, place, H5P_DEFAULT), id = -1;
+    if (object >= 0 && H5Aexists(object, name) > 0) H5Adelete(object, name);
     if (object >= 0 && type >= 0 && space >= 0) id = H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
     bool bad = id < 0 || (H5Sget_simple_extent_npoints(space) > 0 && H5Awrite(id, type, data) < 0);
     iso_status st = check_step(f, place, bad, err);

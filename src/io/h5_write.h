@@ -2,7 +2,7 @@
  * encoding-version, text is variable-length UTF-8, truth is an enumeration of FALSE and TRUE.
  *
  * A `place` is an absolute path in the file; parents that are missing are made as bare groups. The h5_file is one
- * that h5_create opened. What HDF5 refuses is ISO_EIO. */
+ * that h5_create or h5_extend opened. What HDF5 refuses is ISO_EIO. */
 #ifndef ISO_H5_WRITE_H
 #define ISO_H5_WRITE_H
 
@@ -25,6 +25,8 @@ typedef struct h5_values {
 /* A new file into sink->fd, an empty file open to read and write; `path` is for messages. wide: attributes may be
  * larger than 64 KiB (HDF5 1.8 and later). On any status h5_close must follow, and only then may sink->fd be closed. */
 iso_status h5_create(iso_env *env, const char *path, h5_sink *sink, bool wide, h5_file *f, iso_error *err);
+/* The same for a file that is there, whole and seen to be safe (see h5_open), to be added to. */
+iso_status h5_extend(iso_env *env, const char *path, h5_sink *sink, h5_file *f, iso_error *err);
 /* Closes it and says whether everything reached the file. */
 iso_status h5_finish(h5_file *f, iso_error *err);
 /* h5_sink.c: the driver, for a file access property list. */
@@ -38,7 +40,7 @@ iso_status h5_put_text(const h5_file *f, const char *place, const char *text, is
 
 bool h5_is_utf8(const char *s);
 
-/* Attributes of what is at `place`. */
+/* Attributes of what is at `place`; one of that name is replaced. */
 iso_status h5_note_text(const h5_file *f, const char *place, const char *name, const char *text, iso_error *err);
 iso_status h5_note_texts(const h5_file *f, const char *place, const char *name, const char *const *texts, int64_t n,
                          iso_error *err);

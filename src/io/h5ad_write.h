@@ -21,6 +21,10 @@ iso_status h5ad_frame_of(iso_env *env, const iso_frame *f, const iso_column *ext
 void h5ad_frame_free(h5ad_frame *f);
 /* place: "/obs" or "/var". */
 iso_status h5ad_write_frame(const h5_file *f, const char *place, const h5ad_frame *frame, iso_error *err);
+/* One entry of it [n]; its name is not added to column-order. */
+iso_status h5ad_write_column(const h5_file *f, const char *frame, const iso_column *c, int64_t n, iso_error *err);
+/* Why a column cannot have this name, or NULL. A name may hold '/': it then names groups in groups. */
+const char *h5ad_refused_name(const char *name);
 
 /* m with encoding csr_matrix. */
 iso_status h5ad_write_csr(const h5_file *f, const char *place, const iso_csr *m, iso_error *err);

@@ -12,8 +12,7 @@ static const h5_encoding dataframe = {"dataframe", "0.2.0"}, array = {"array", "
 
 /* ------------------------------------------------------------------------- which columns */
 
-/* Why a column cannot have this name, or NULL. A name may hold '/': it then names groups in groups. */
-static const char *refused(const char *name)
+const char *h5ad_refused_name(const char *name)
 {
     if (!name || !*name) return "it has no name";
     if (!h5_is_utf8(name)) return "its name is not UTF-8";
@@ -34,7 +33,7 @@ static bool has_column(const h5ad_frame *f, const char *name)
 
 static void add_column(iso_env *env, h5ad_frame *f, const iso_column *c)
 {
-    const char *why = refused(c->name);
+    const char *why = h5ad_refused_name(c->name);
     if (!why && has_column(f, c->name)) why = "there are two of that name";
     if (!why) f->columns[f->n_columns++] = c;
     else if (env) iso_warn(env, "column \"%s\" is left out of the file: %s", c->name ? c->name : "", why);
@@ -51,7 +50,7 @@ static const iso_column *find(const iso_column *columns, int n, const char *name
 static const char *pick_index_name(const h5ad_frame *f, const char *wanted)
 {
     static const char *const others[] = {"_index", "index", "row_names", "_index_of_rows"};
-    if (!refused(wanted) && !has_column(f, wanted)) return wanted;
+    if (!h5ad_refused_name(wanted) && !has_column(f, wanted)) return wanted;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (!has_column(f, others[i])) return others[i];
     return others[0];
@@ -199,6 +198,15 @@ static write_fn *const writers[] = {
     [ISO_COL_REAL] = put_reals,          [ISO_COL_BOOL] = write_bools,
 };
 
+iso_status h5ad_write_column(const h5_file *f, const char *frame, const iso_column *c, int64_t n, iso_error *err)
+{
+    char *place = child(frame, c->name);
+    if (!place) return iso_fail(err, ISO_EMEMORY, "out of memory");
+    iso_status st = writers[c->kind](f, place, c, n, err);
+    iso_free(place);
+    return st;
+}
+
 iso_status h5ad_write_frame(const h5_file *f, const char *place, const h5ad_frame *frame, iso_error *err)
 {
     iso_status st = ISO_OK;
@@ -210,11 +218,8 @@ iso_status h5ad_write_frame(const h5_file *f, const char *place, const h5ad_fram
     TRY(h5_note_text(f, place, "_index", frame->index_name, err));
     TRY(h5_put_texts(f, entry, frame->index, frame->n_rows, err));
     for (int i = 0; i < frame->n_columns; i++) {
-        const iso_column *c = frame->columns[i];
-        names[i] = c->name;
-        iso_free(entry);
-        FAIL_IF(!(entry = child(place, c->name)), ISO_EMEMORY, "out of memory");
-        TRY(writers[c->kind](f, entry, c, frame->n_rows, err));
+        names[i] = frame->columns[i]->name;
+        TRY(h5ad_write_column(f, place, frame->columns[i], frame->n_rows, err));
     }
     TRY(h5_note_texts(f, place, "column-order", names, frame->n_columns, err));
 done:

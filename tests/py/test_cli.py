@@ -53,7 +53,7 @@ def test_bare_call_prints_usage_on_stderr():
 
 def test_help_of_every_command():
     names = commands()
-    assert names == ["fit", "compare", "embed", "score", "sample", "prototype", "path", "anomaly", "map", "voids", "explore", "reconstruct", "crops", "simulate", "info", "bench"]
+    assert names == ["fit", "compare", "embed", "score", "sample", "prototype", "path", "anomaly", "map", "voids", "explore", "annotate", "reconstruct", "crops", "simulate", "info", "bench"]
     for name in names:
         a, b, c = run("help", name), run(name, "--help"), run(name, "x", "-h")
         assert a.returncode == 0 and a.stderr == ""

@@ -73,7 +73,8 @@ class Selections {
     this.second = make("select", { id: "second-set" }, ...choices(sets.length > 1 ? 1 : -1, [option("rest", "all other cells", sets.length < 2)]));
     pair.append(make("label", {}, "First", this.first), make("label", {}, "Second", this.second),
       button("Compare genes", () => this.compare(), { id: "compare", class: "main" }),
-      button("Save cells (CSV)", () => save("selections.csv", this.annotation()), { id: "save-selections", title: "Each cell and the selections it is in" }));
+      button("Save cells (CSV)", () => save("selections.csv", this.annotation()), { id: "save-selections", title: "Each cell and the selections it is in" }),
+      make("p", { class: "small" }, "Back into your file: isolario annotate cells.h5ad selections.csv"));
   }
 
   /* The cells of the second set: a selection, or all that are not in the first. */
