@@ -47,9 +47,11 @@ static const char *categories[2] = {bad_name, "{{data}}"};
 
 static iso_report make(iso_report_color *colors)
 {
-    static const char *cells[2] = {bad_name, bad_name};
+    static const char *cells[3] = {bad_name, bad_name, bad_name};
     static iso_report_fact fact = {bad_name, bad_name, NULL};
-    static iso_report_section section = {bad_name, bad_name, &fact, 1, cells, 2, 1};
+    static const iso_report_series series = {.name = bad_name, .values = values};
+    static const iso_report_chart chart = {bad_name, bad_name, bad_name, 3, values, cells, (const uint8_t *)"\1\0", bad_name, true, &series, 1};
+    static iso_report_section section = {bad_name, bad_name, &fact, 1, cells, 2, 1, &chart, 1};
     static const double kl[2] = {1.0, (double)NAN};
     static const iso_report_epoch epoch = {.epoch = 1, .train_elbo = -2.5, .validation_elbo = (double)NAN, .learning_rate = 1e-3};
     colors[0] = (iso_report_color){.name = bad_name, .group = "label", .codes = codes, .categories = (char **)(uintptr_t)categories,
@@ -79,7 +81,7 @@ static void names_cannot_break_out(void **state)
     char *text = slurp(path);
     assert_null(strstr(text, "<img"));
     assert_null(strchr(text, '\xff'));
-    assert_int_equal(count_of(text, "</script>"), 5);                   /* four scripts and the data */
+    assert_int_equal(count_of(text, "</script>"), 6);                   /* five scripts and the data */
     assert_non_null(strstr(text, "\\u003c/script\\u003e\\u003cimg src=x onerror=alert(1)\\u003e\\\"'\\\\\\u000a\xEF\xBF\xBD\\u0026amp;"));
     assert_non_null(strstr(text, "<title>&#60;/script&#62;&#60;img src=x onerror=alert(1)&#62;&#34;&#39;\\\n\xEF\xBF\xBD&#38;amp;"));
     /* the name of a category; every mark is filled */

@@ -22,8 +22,9 @@ static double uniform(void)
 }
 static double normal(void) { return sqrt(-2.0 * log(uniform())) * cos(6.283185307179586 * uniform()); }
 
+static const char hostile_name[] = "</script><img src=x onerror=\"document.documentElement.dataset.error='broken out'\">";
 static const char *const hostile[K] = {
-    "</script><img src=x onerror=\"document.documentElement.dataset.error='broken out'\">",
+    hostile_name,
     "\"quoted\" & 'single' \\ back\nline",
     "invalid \xff\xfe\xc3( bytes",
     "megakaryocyte–erythroid",
@@ -116,6 +117,28 @@ static const char *const comparison[] = {
     "Silhouette",         "0.28",     "0.19",       "−0.02",
 };
 
+enum { STEPS = 41 };
+static float at[STEPS], line[3 * STEPS];
+static uint8_t shaded[STEPS];
+
+/* Two lines, one with a band, over a ground that is grey in two places; and the genes' zeros against themselves. */
+static void make_charts(void)
+{
+    for (int i = 0; i < STEPS; i++) {
+        at[i] = (float)i / (STEPS - 1);
+        line[i] = 2 + sinf(4 * at[i]);
+        line[STEPS + i] = line[i] - at[i];
+        line[2 * STEPS + i] = line[i] + at[i];
+        shaded[i] = i < 4 || (i > 20 && i < 30);
+    }
+}
+static const iso_report_series lines[] = {{hostile_name, false, line, line + STEPS, line + 2 * STEPS}, {"Gata2", false, line + STEPS, NULL, NULL}};
+static const iso_report_series dots[] = {{"generated", true, xy, NULL, NULL}, {"training", true, xy + STEPS, NULL, NULL}};
+static const iso_report_chart charts[] = {
+    {"A way", "share of the way", "log1p of counts per 10,000", STEPS, at, NULL, shaded, "in a void", false, lines, 2},
+    {"Mean, by gene", "held-out cells", "mean", STEPS, xy + 2 * STEPS, gene_names, NULL, NULL, true, dots, 2},
+};
+
 int main(int argc, char **argv)
 {
     const char *kind = argc > 2 ? argv[2] : "cells";
@@ -125,6 +148,7 @@ int main(int argc, char **argv)
     make_cells(n);
     make_genes();
     make_training(!collapsed);
+    make_charts();
     const iso_report_color colors[] = {
         {.name = "leiden", .group = "cluster", .codes = cluster, .categories = cluster_names, .n_categories = K},
         {.name = "paul15_clusters", .group = "label", .codes = label, .categories = (char **)(uintptr_t)hostile, .n_categories = K},
@@ -136,7 +160,7 @@ int main(int argc, char **argv)
     const iso_report_section sections[] = {
         {.title = "The run", .text = "What went in, and how it was treated.", .facts = facts, .n_facts = 5},
         {.title = "Against PCA", .text = "The same cells in as many dimensions, scored against the labels; higher is better.",
-         .cells = comparison, .n_rows = 5, .n_columns = 4},
+         .cells = comparison, .n_rows = 5, .n_columns = 4, .charts = charts, .n_charts = 2},
     };
     iso_report r = {
         .title = empty ? "" : "paul15 <cells> & \"more\".h5ad", .n_cells = n, .xy = xy, .colors = colors, .n_colors = 6,

@@ -197,6 +197,7 @@ static iso_status survey(iso_env *env, iso_run *r, iso_error *err)
     TRY(iso_landscape_make(env, &view, &r->judge, &r->atlas.distances, seed, &r->landscape, err));
     TRY(find_prototypes(env, r, &view, err));
     if (r->data->images) TRY(show_images(env, r, &view, err));
+    else TRY(iso_run_find_ways(env, r, &view, err));
     if (r->fitted.model->v.c.likelihood->counts && !r->fitted.model->v.c.autoencoder)
         TRY(iso_realism_of_run(env, &view, &r->data->x, seed, &r->realism, err));
 done:
@@ -290,6 +291,8 @@ static void run_clear(iso_run *r)
     iso_free(r->nearest);
     iso_free(r->prototypes);
     iso_free(r->is_prototype);
+    iso_free(r->ways);
+    iso_realism_clear(&r->realism);
     iso_free(r->labels);
     iso_free_texts(r->label_names, r->n_labels);
 }

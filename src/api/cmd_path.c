@@ -4,7 +4,7 @@
 #include "gene_table.h"
 #include "picture_out.h"
 #include "positions.h"
-#include "run_place.h"
+#include "ways.h"
 
 #include <string.h>
 
@@ -28,29 +28,6 @@ static iso_status find_point(const iso_run_cells *r, const iso_groups *g, const 
 }
 
 enum { LOOKED_AT = 200 };                                   /* points of a way that are held against the density */
-static const double SUPPORTED = 0.95;
-
-/* Share of the length of a way, by what its points [LOOKED_AT, L] decode to, that lies between points in voids. */
-static iso_status share_in_voids(iso_env *env, const iso_run_cells *r, const iso_support *s, const float *z, double *share, iso_error *err)
-{
-    iso_status st = ISO_OK;
-    double p[LOOKED_AT], all = 0, in = 0;
-    float *decoded = NULL;
-    int64_t G = r->model->n_genes;
-    bool shares = r->model->v.c.likelihood->counts;
-    ALLOC(decoded, LOOKED_AT * G, sizeof *decoded);
-    TRY(iso_route_p(env, s, z, LOOKED_AT, p, err));
-    TRY(iso_decode(env, &r->model->v, z, LOOKED_AT, NULL, decoded, NULL, NULL, err));
-    for (int i = 1; i < LOOKED_AT; i++) {
-        double length = iso_route_length(decoded + (i - 1) * G, decoded + i * G, G, shares);
-        all += length;
-        in += length * ((p[i - 1] <= ISO_VOID_P) + (p[i] <= ISO_VOID_P)) / 2;
-    }
-    *share = all > 0 ? in / all : p[0] <= ISO_VOID_P;
-done:
-    iso_free(decoded);
-    return st;
-}
 
 /* The way in z [n, L], and how much of it lies in voids, said beside the straight line. */
 static iso_status find_way(iso_env *env, const iso_run_cells *r, const iso_options *o, const float *a, const float *b, int64_t n, float *z,
@@ -65,19 +42,19 @@ static iso_status find_way(iso_env *env, const iso_run_cells *r, const iso_optio
     ALLOC(fine, LOOKED_AT * L, sizeof *fine);
     TRY(iso_run_support(env, r, &s, err));
     iso_route_straight(a, b, L, LOOKED_AT, fine);
-    TRY(share_in_voids(env, r, &s, fine, &share_straight, err));
+    TRY(iso_share_in_voids(env, r, &s, fine, LOOKED_AT, &share_straight, err));
     share = share_straight;
     iso_route_straight(a, b, L, n, z);
     if (strcmp(iso_opt_text(o, "route"), "straight") != 0) {
-        TRY(iso_run_route_graph(env, r, &s, &graph, err));
+        TRY(iso_run_route_graph(env, r, &s, ISO_ROUTE_NODES, &graph, err));
         TRY(iso_route_along(env, &graph, &s, a, b, LOOKED_AT, fine, err));
-        TRY(share_in_voids(env, r, &s, fine, &share, err));
+        TRY(iso_share_in_voids(env, r, &s, fine, LOOKED_AT, &share, err));
         TRY(iso_route_along(env, &graph, &s, a, b, n, z, err));
         iso_info(env, "the path along the data lies in voids for %.0f %% of its length, the straight line for %.0f %%", 100 * share,
                  100 * share_straight);
     }
     if (iso_opt_text(o, "positions")) TRY(iso_write_positions(env, r, fine, LOOKED_AT, iso_opt_text(o, "positions"), err));
-    if (1 - share < SUPPORTED)
+    if (1 - share < ISO_WAY_SUPPORTED)
         iso_warn(env, "cells support only %.0f %% of this path: what lies between was never observed, so do not read it as a trajectory",
                  100 * (1 - share));
 done:

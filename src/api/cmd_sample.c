@@ -70,7 +70,7 @@ static iso_status tell_realism(iso_env *env, const iso_run_cells *r, const iso_o
 {
     iso_status st = ISO_OK;
     iso_csr x = {0};
-    iso_realism m;
+    iso_realism m = {0};
     if (!r->model->v.c.likelihood->counts) goto done;
     TRY(iso_run_counts(env, r, o, "no test of realism", &x, err));
     if (x.n_cols == 0) goto done;
@@ -83,6 +83,7 @@ static iso_status tell_realism(iso_env *env, const iso_run_cells *r, const iso_o
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         iso_info(env, "  %-38s %.3f, real %.3f", rows[i].what, rows[i].value.generated, rows[i].value.floor);
 done:
+    iso_realism_clear(&m);
     iso_csr_clear(&x);
     return st;
 }

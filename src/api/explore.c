@@ -76,7 +76,7 @@ static iso_status pack_place(iso_explore *x, iso_error *err)
         ALLOC(c.normaliser, c.n_normaliser, sizeof *c.normaliser);
         TRY(iso_decode_normaliser(x->env, &x->run.model->v, x->run.mu, x->run.obs.n_rows, c.normaliser, err));
     }
-    TRY(iso_run_route_graph(x->env, &x->run, &x->judge.support, &c.route, err));
+    TRY(iso_run_route_graph(x->env, &x->run, &x->judge.support, ISO_ROUTE_NODES, &c.route, err));
     TRY(iso_chart_pack(&c, &bytes, &n, err));
     TRY(iso_explore_add(x, "place", ISO_UINT8, n, 0, &place, err));
     memcpy(place, bytes, (size_t)n);

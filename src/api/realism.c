@@ -206,6 +206,27 @@ done:
     return st;
 }
 
+static iso_status keep_genes(const portrait *const portraits[3], int64_t G, iso_realism *out, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    ALLOC(out->gene_mean, 3 * G, sizeof *out->gene_mean);
+    ALLOC(out->gene_zeros, 3 * G, sizeof *out->gene_zeros);
+    out->n_genes = G;
+    for (int k = 0; k < 3; k++) {
+        memcpy(out->gene_mean + k * G, portraits[k]->mean, (size_t)G * sizeof *out->gene_mean);
+        memcpy(out->gene_zeros + k * G, portraits[k]->zeros, (size_t)G * sizeof *out->gene_zeros);
+    }
+done:
+    return st;
+}
+
+void iso_realism_clear(iso_realism *m)
+{
+    iso_free(m->gene_mean);
+    iso_free(m->gene_zeros);
+    *m = (iso_realism){0};
+}
+
 typedef struct sides { const iso_csr *x, *generated; const int64_t *held_out, *train; int64_t n; } sides;
 
 static iso_status compare_genes(const sides *s, iso_realism *out, iso_error *err)
@@ -223,6 +244,7 @@ static iso_status compare_genes(const sides *s, iso_realism *out, iso_error *err
     TRY(correlate(s->x, s->held_out, s->n, slot, n, &real_cells, err));
     TRY(correlate(s->x, s->train, s->n, slot, n, &floor_cells, err));
     TRY(correlate(s->generated, NULL, s->n, slot, n, &made, err));
+    TRY(keep_genes((const portrait *const[]){&real_cells, &made, &floor_cells}, G, out, err));
     out->mean = (iso_against){apart(made.mean, real_cells.mean, G), apart(floor_cells.mean, real_cells.mean, G)};
     out->deviation = (iso_against){apart(made.deviation, real_cells.deviation, G), apart(floor_cells.deviation, real_cells.deviation, G)};
     out->zeros = (iso_against){apart(made.zeros, real_cells.zeros, G), apart(floor_cells.zeros, real_cells.zeros, G)};
@@ -276,5 +298,6 @@ done:
     iso_free(z);
     iso_generated_clear(&g);
     iso_real_clear(&real_cells);
+    if (st) iso_realism_clear(out);
     return st;
 }

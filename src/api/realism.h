@@ -14,12 +14,16 @@ typedef struct iso_realism {
     iso_against auc;                      /* of a classifier that tells them apart (50 principal components, logistic): 0.5 cannot */
     /* Root mean square difference over genes of: mean and standard deviation of log1p counts per 10,000, share of zeros. */
     iso_against mean, deviation, zeros;
+    int64_t n_genes;
+    double *gene_mean, *gene_zeros;       /* [3, n_genes] what these are of: held-out, generated, and training cells */
     iso_against coexpression;             /* correlation of the correlations of pairs of the 100 most variable genes; 1: the same */
 } iso_realism;
 
 /* Generates as many cells as were held out (at most 1,000), from the aggregated posterior, with library sizes of training cells'
  * law, and holds them against x [cells, genes], the run's counts. n 0: too few cells were held out. */
 iso_status iso_realism_of_run(iso_env *env, const iso_run_cells *r, const iso_csr *x, uint64_t seed, iso_realism *out, iso_error *err);
+
+void iso_realism_clear(iso_realism *m);
 
 /* Principal components for telling real cells from others, and what the real ones are there. */
 typedef struct iso_real {

@@ -7,6 +7,7 @@
 #include "landscape.h"
 #include "model.h"
 #include "realism.h"
+#include "ways.h"
 
 typedef struct iso_run {
     const iso_dataset *data;
@@ -30,6 +31,8 @@ typedef struct iso_run {
     uint8_t *is_prototype;                /* [cells] */
     iso_landscape landscape;              /* n_continents 0: no map */
     struct iso_gallery *gallery;          /* of images; else NULL */
+    int n_ways;
+    iso_way *ways;                        /* [n_ways] between continents */
     iso_realism realism;                  /* n 0: not measured */
     double read_s, map_s, total_s;
 } iso_run;
@@ -37,6 +40,8 @@ typedef struct iso_run {
 /* "FOLDER/NAME"; the caller frees. */
 char *iso_run_path(const iso_run *r, const char *name);
 
+/* run_ways.c: r->ways, of the continents that are known. */
+iso_status iso_run_find_ways(iso_env *env, iso_run *r, const iso_run_cells *view, iso_error *err);
 /* latent.h5ad: obs, leiden, the latent space, the map, neighbours; as scanpy expects them. */
 iso_status iso_run_write_h5ad(iso_env *env, const iso_run *r, iso_error *err);
 /* run.json: options, versions, input, timings and results. */

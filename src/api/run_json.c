@@ -154,6 +154,21 @@ static json_t *landscape(const iso_run *r)
     return j;
 }
 
+static json_t *ways(const iso_run *r)
+{
+    json_t *list = json_array();
+    for (int w = 0; w < r->n_ways; w++) {
+        const iso_way *way = &r->ways[w];
+        json_t *j = NUMBERS({"in_voids", way->in_voids}, {"straight_in_voids", way->straight_in_voids}), *genes = json_array();
+        for (int k = 0; k < way->n_genes; k++) json_array_append_new(genes, text(r->data->var.index[way->gene[k]]));
+        json_object_set_new(j, "from", text(r->data->obs.index[way->from]));
+        json_object_set_new(j, "to", text(r->data->obs.index[way->to]));
+        json_object_set_new(j, "genes", genes);
+        json_array_append_new(list, j);
+    }
+    return list;
+}
+
 static json_t *against(iso_against a) { return NUMBERS({"generated", a.generated}, {"floor", a.floor}); }
 
 static json_t *realism(const iso_run *r)
@@ -195,6 +210,7 @@ iso_status iso_run_write_json(iso_env *env, const iso_run *r, iso_error *err)
     json_object_set_new(j, "clusters", r->atlas.xy ? json_integer(r->atlas.n_clusters) : json_null());
     json_object_set_new(j, "labels", labels(r));
     json_object_set_new(j, "landscape", landscape(r));
+    json_object_set_new(j, "paths", ways(r));
     json_object_set_new(j, "realism", realism(r));
     json_object_set_new(j, "seconds", seconds(r));
     FAIL_IF(!(path = iso_run_path(r, "run.json")), ISO_EMEMORY, "out of memory");

@@ -284,15 +284,15 @@ done:
 
 /* ------------------------------------------------------------------------------------- routes */
 
-iso_status iso_run_route_graph(iso_env *env, const iso_run_cells *r, const iso_support *s, iso_route_graph *g, iso_error *err)
+iso_status iso_run_route_graph(iso_env *env, const iso_run_cells *r, const iso_support *s, int64_t most, iso_route_graph *g, iso_error *err)
 {
     static const int64_t most_decoded = 16 << 20;              /* floats */
     iso_status st = ISO_OK;
-    int64_t n_train = 0, seen = 0, at = 0, L = r->model->v.c.n_latent, G = r->model->n_genes, most = most_decoded / G;
+    int64_t n_train = 0, seen = 0, at = 0, L = r->model->v.c.n_latent, G = r->model->n_genes;
     float *z = NULL, *decoded = NULL;
     *g = (iso_route_graph){0};
     for (int64_t i = 0; i < r->obs.n_rows; i++) n_train += r->is_train[i];
-    if (most > ISO_ROUTE_NODES) most = ISO_ROUTE_NODES;
+    if (most > most_decoded / G) most = most_decoded / G;
     if (most < 1) most = 1;
     if (most > n_train) most = n_train;
     ALLOC(z, most * L, sizeof *z);

@@ -25,7 +25,7 @@ iso_status iso_run_judge_places(iso_env *env, const iso_run_cells *r, const iso_
 /* The prototype of each group: the peak of a smooth density (Silverman's width) of its own training cells (all of its cells, if it has none; at most
  * 2,000, evenly spaced), z [g->n, n_latent]; and the cell nearest to it, nearest [g->n]. Groups without cells: 0 and -1. */
 iso_status iso_run_prototypes(iso_env *env, const iso_run_cells *r, const iso_groups *g, float *z, int64_t *nearest, iso_error *err);
-/* Over at most 2,000 training cells, evenly spaced. */
-iso_status iso_run_route_graph(iso_env *env, const iso_run_cells *r, const iso_support *s, iso_route_graph *g, iso_error *err);
+/* Over at most `most` training cells, evenly spaced; more than ISO_ROUTE_NODES are not worth it. */
+iso_status iso_run_route_graph(iso_env *env, const iso_run_cells *r, const iso_support *s, int64_t most, iso_route_graph *g, iso_error *err);
 
 #endif

@@ -6,7 +6,7 @@
 #include "gallery.h"
 #include "run.h"
 
-enum { MAX_COLORS = 64, MAX_FACTS = 16, MAX_SECTIONS = 8 };
+enum { MAX_COLORS = 64, MAX_FACTS = 16, MAX_SECTIONS = 10 };
 
 typedef struct report_page {
     const iso_run *run;
@@ -27,6 +27,14 @@ typedef struct report_page {
 void *report_own(report_page *p, void *block);
 /* Text that the page frees; "" without memory. */
 __attribute__((format(printf, 2, 3))) const char *report_say(report_page *p, const char *format, ...);
+/* Adds one, while there is room. */
+void report_fact(iso_report_section *s, const char *key, const char *value, const char *note);
+/* "3, mostly GMP". */
+const char *report_continent_name(report_page *p, int32_t k);
+/* run_report_charts.c: the sections with charts, and those of an existing one. */
+void report_section_ways(report_page *p, iso_report_section *s);
+void report_section_anomalies(report_page *p, iso_report_section *s);
+void report_chart_realism(report_page *p, iso_report_section *s);
 /* All sections, into p->report. */
 void report_add_sections(report_page *p);
 

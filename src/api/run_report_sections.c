@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-static void fact(iso_report_section *s, const char *key, const char *value, const char *note)
+void report_fact(iso_report_section *s, const char *key, const char *value, const char *note)
 {
     if (s->n_facts < MAX_FACTS) ((iso_report_fact *)s->facts)[s->n_facts++] = (iso_report_fact){key, value, note};
 }
@@ -52,17 +52,17 @@ static void section_data(report_page *p, iso_report_section *s)
     iso_data_facts f = iso_describe(r->data);
     const iso_images *im = r->data->images;
     *s = (iso_report_section){.title = "Data", .facts = s->facts};
-    fact(s, "File", r->data->path, report_say(p, "sha256 %s", r->fitted.model->summary.input_sha256));
+    report_fact(s, "File", r->data->path, report_say(p, "sha256 %s", r->fitted.model->summary.input_sha256));
     if (im) {
-        fact(s, "Images", report_say(p, "%lld", (long long)im->n), p->step > 1 ? report_say(p, "one in %lld is drawn", (long long)p->step) : NULL);
-        fact(s, "Size", report_say(p, "%lld channels of %lld x %lld pixels", (long long)im->channels, (long long)im->height, (long long)im->width), NULL);
+        report_fact(s, "Images", report_say(p, "%lld", (long long)im->n), p->step > 1 ? report_say(p, "one in %lld is drawn", (long long)p->step) : NULL);
+        report_fact(s, "Size", report_say(p, "%lld channels of %lld x %lld pixels", (long long)im->channels, (long long)im->height, (long long)im->width), NULL);
         return;
     }
-    fact(s, "Counts from", r->data->source, NULL);
-    fact(s, "Cells x genes", report_say(p, "%lld x %lld", (long long)f.cells, (long long)f.genes),
+    report_fact(s, "Counts from", r->data->source, NULL);
+    report_fact(s, "Cells x genes", report_say(p, "%lld x %lld", (long long)f.cells, (long long)f.genes),
          p->step > 1 ? report_say(p, "one in %lld cells is drawn", (long long)p->step) : NULL);
-    fact(s, "Filled", report_say(p, "%.1f %%", 100 * f.density), report_say(p, "largest count %g", f.max_count));
-    fact(s, "Counts a cell", report_say(p, "%g to %g", f.min_total, f.max_total), report_say(p, "median %g", f.median_total));
+    report_fact(s, "Filled", report_say(p, "%.1f %%", 100 * f.density), report_say(p, "largest count %g", f.max_count));
+    report_fact(s, "Counts a cell", report_say(p, "%g to %g", f.min_total, f.max_total), report_say(p, "median %g", f.median_total));
 }
 
 static void section_training(report_page *p, iso_report_section *s)
@@ -71,24 +71,24 @@ static void section_training(report_page *p, iso_report_section *s)
     const iso_summary *m = &r->fitted.model->summary;
     const iso_vae_config *c = &r->fitted.model->v.c;
     *s = (iso_report_section){.title = "Model and training", .facts = s->facts};
-    fact(s, "Model", c->autoencoder ? "autoencoder" : "variational autoencoder",
+    report_fact(s, "Model", c->autoencoder ? "autoencoder" : "variational autoencoder",
          report_say(p, "%s likelihood, %d latent dimensions, %d hidden layer%s of %d units", c->likelihood->name, c->n_latent,
              c->n_layers, c->n_layers == 1 ? "" : "s", c->n_hidden));
-    fact(s, "Cells", report_say(p, "%lld to train", (long long)m->n_train),
+    report_fact(s, "Cells", report_say(p, "%lld to train", (long long)m->n_train),
          report_say(p, "%lld validation, %lld test", (long long)m->n_validation, (long long)m->n_test));
-    fact(s, "Epochs", report_say(p, "%d", m->epochs),
+    report_fact(s, "Epochs", report_say(p, "%d", m->epochs),
          report_say(p, "the best was %d%s; %.1f s", m->best_epoch, m->stopped_early ? ", stopped early" : "", m->seconds));
-    fact(s, "Final KL weight", report_say(p, "%.3g", m->final_kl_weight), NULL);
-    fact(s, "ELBO, training cells", nats(p, m->train_elbo), "nats per cell, evaluation mode");
-    fact(s, "ELBO, validation cells", nats(p, m->validation_elbo), NULL);
+    report_fact(s, "Final KL weight", report_say(p, "%.3g", m->final_kl_weight), NULL);
+    report_fact(s, "ELBO, training cells", nats(p, m->train_elbo), "nats per cell, evaluation mode");
+    report_fact(s, "ELBO, validation cells", nats(p, m->validation_elbo), NULL);
     if (m->n_test) {
-        fact(s, "ELBO, test cells", nats(p, m->test_elbo), report_say(p, "reconstruction %.2f", m->test_reconstruction));
-        fact(s, "log p, test cells", nats(p, m->test_log_p), "importance-sampled");
+        report_fact(s, "ELBO, test cells", nats(p, m->test_elbo), report_say(p, "reconstruction %.2f", m->test_reconstruction));
+        report_fact(s, "log p, test cells", nats(p, m->test_log_p), "importance-sampled");
     }
     if (m->roll_backs)
-        fact(s, "Roll-backs", report_say(p, "%d", m->roll_backs),
+        report_fact(s, "Roll-backs", report_say(p, "%d", m->roll_backs),
              "steps that were not finite; the learning rate was halved each time");
-    fact(s, "Seed", report_say(p, "%llu", (unsigned long long)m->seed),
+    report_fact(s, "Seed", report_say(p, "%llu", (unsigned long long)m->seed),
          "the same seed gives the same bits for any number of threads");
 }
 
@@ -96,17 +96,17 @@ static void section_latent(report_page *p, iso_report_section *s)
 {
     const iso_diagnosis *d = &p->run->fitted.diagnosis;
     *s = (iso_report_section){.title = "Latent space", .facts = s->facts};
-    fact(s, "Active dimensions", report_say(p, "%d of %d", d->active_units, d->n_latent),
+    report_fact(s, "Active dimensions", report_say(p, "%d of %d", d->active_units, d->n_latent),
          "variance of the posterior mean above 0.01");
-    fact(s, "KL", report_say(p, "%.2f nats", d->kl), "of the posterior to the prior, mean of held-out cells");
-    fact(s, "Mutual information", report_say(p, "%s%.2f nats", d->capped ? "at least " : "", d->mutual_information),
+    report_fact(s, "KL", report_say(p, "%.2f nats", d->kl), "of the posterior to the prior, mean of held-out cells");
+    report_fact(s, "Mutual information", report_say(p, "%s%.2f nats", d->capped ? "at least " : "", d->mutual_information),
          report_say(p, "of cell and z; %lld cells can show at most %.2f", (long long)llround(exp(d->mutual_information_cap)),
              d->mutual_information_cap));
-    fact(s, "KL of all cells' clouds to the prior",
+    report_fact(s, "KL of all cells' clouds to the prior",
          report_say(p, d->capped ? "%.2f to %.2f nats" : "%.2f nats", d->capped ? d->kl_aggregate_least : d->kl_aggregate,
              d->kl_aggregate),
          "a large part of the KL here is a prior hole");
-    fact(s, "Shuffle loss", report_say(p, "%.1f nats", d->shuffle_loss),
+    report_fact(s, "Shuffle loss", report_say(p, "%.1f nats", d->shuffle_loss),
          report_say(p, "rise of -log p(x|z) = %.1f when cells swap their z", d->nll));
 }
 
@@ -121,12 +121,12 @@ static void section_voids(report_page *p, iso_report_section *s)
                               .text = "Where no cells are. A place is a void when its density is one that at most 5 % of held-out cells have. That says "
                                       "\"never observed in these data\", not \"impossible\".",
                               .facts = s->facts};
-    fact(s, "Samples of the prior in voids", percent(p, 1 - l->prior[ISO_PLACE_OBSERVED]),
+    report_fact(s, "Samples of the prior in voids", percent(p, 1 - l->prior[ISO_PLACE_OBSERVED]),
          report_say(p, "of N(0, I); like a mixture of groups: %s; against a rule: %s; never observed: %s", percent(p, l->prior[ISO_PLACE_CHIMERA]),
              percent(p, l->prior[ISO_PLACE_RULE]), percent(p, l->prior[ISO_PLACE_UNSEEN])));
-    fact(s, "z = 0", iso_place_names[l->origin.is], report_say(p, "p = %.3g; it decodes to the average of all cells, which is not a cell", l->origin.p_value));
-    fact(s, "References", report_say(p, "%lld", (long long)l->n_references), l->held_out ? "held-out cells" : "training cells, each left out in turn");
-    fact(s, "Exclusive genes", report_say(p, "%d pairs", p->run->judge.rules.n), "learned from the counts: rules.tsv, to which you may add");
+    report_fact(s, "z = 0", iso_place_names[l->origin.is], report_say(p, "p = %.3g; it decodes to the average of all cells, which is not a cell", l->origin.p_value));
+    report_fact(s, "References", report_say(p, "%lld", (long long)l->n_references), l->held_out ? "held-out cells" : "training cells, each left out in turn");
+    report_fact(s, "Exclusive genes", report_say(p, "%d pairs", p->run->judge.rules.n), "learned from the counts: rules.tsv, to which you may add");
 }
 
 /* The most frequent of codes [n] among the cells of continent k, and its share. */
@@ -146,6 +146,22 @@ static int32_t most_frequent(const iso_run *r, const int32_t *codes, int32_t n_c
     return best;
 }
 
+/* The label, or else the cluster, that most of its cells have; "" if none has one. */
+static const char *name_most(report_page *p, int32_t k, double *share)
+{
+    const iso_run *r = p->run;
+    int32_t most = r->labels ? most_frequent(r, r->labels, r->n_labels, k, share)
+                             : most_frequent(r, r->atlas.clusters, r->atlas.n_clusters, k, share);
+    return most < 0 ? "" : r->labels ? r->label_names[most] : report_say(p, "cluster %d", most);
+}
+
+const char *report_continent_name(report_page *p, int32_t k)
+{
+    double share;
+    const char *most = name_most(p, k, &share);
+    return report_say(p, *most ? "%d, mostly %s" : "%d", k, most);
+}
+
 enum { MOST_CONTINENTS = 20, CONTINENT_COLUMNS = 5 };
 
 static void section_continents(report_page *p, iso_report_section *s)
@@ -153,7 +169,6 @@ static void section_continents(report_page *p, iso_report_section *s)
     const iso_run *r = p->run;
     const iso_landscape *l = &r->landscape;
     int shown = l->n_continents < MOST_CONTINENTS ? l->n_continents : MOST_CONTINENTS, at = 0;
-    const int32_t *codes = r->labels ? r->labels : r->atlas.clusters;
     const char **cells = report_own(p, iso_calloc((shown + 1) * CONTINENT_COLUMNS, sizeof *cells));
     if (!cells) return;
     for (const char *const *h = (const char *const[]){"continent", "cells", "mostly", "cell at the summit", "height above the saddle", NULL}; *h; h++)
@@ -162,11 +177,10 @@ static void section_continents(report_page *p, iso_report_section *s)
         int64_t size = 0;
         double share;
         for (int64_t i = 0; i < l->n; i++) size += l->continent[i] == k;
-        int32_t most = most_frequent(r, codes, r->labels ? r->n_labels : r->atlas.n_clusters, k, &share);
+        const char *most = name_most(p, k, &share);
         cells[at++] = report_say(p, "%d", k);
         cells[at++] = report_say(p, "%lld", (long long)size);
-        cells[at++] = most < 0 ? "" : r->labels ? report_say(p, "%s (%.0f %%)", r->label_names[most], 100 * share)
-                                                : report_say(p, "cluster %d (%.0f %%)", most, 100 * share);
+        cells[at++] = *most ? report_say(p, "%s (%.0f %%)", most, 100 * share) : "";
         cells[at++] = r->data->obs.index[l->peaks[k].cell];
         cells[at++] = isinf(l->peaks[k].persistence) ? "the highest of its piece" : report_say(p, "%.2f nats", l->peaks[k].persistence);
     }
@@ -213,14 +227,15 @@ static void section_realism(report_page *p, iso_report_section *s)
     const iso_realism *m = &p->run->realism;
     *s = (iso_report_section){.title = "Generated cells",
                               .text = report_say(p, "%lld cells, drawn from where the training cells are, against as many held-out cells. Beside each figure stands what real "
-                                             "training cells reach.",
+                                             "training cells reach. \"isolario sample\" draws more of them.",
                                           (long long)m->n),
                               .facts = s->facts};
-    fact(s, "A classifier tells them apart (AUC)", report_say(p, "%.3f", m->auc.generated), beside(p, m->auc.floor));
-    fact(s, "Difference in genes' means", report_say(p, "%.3f", m->mean.generated), beside(p, m->mean.floor));
-    fact(s, "in their standard deviations", report_say(p, "%.3f", m->deviation.generated), beside(p, m->deviation.floor));
-    fact(s, "in their shares of zeros", report_say(p, "%.3f", m->zeros.generated), beside(p, m->zeros.floor));
-    fact(s, "Co-expression alike", report_say(p, "%.3f", m->coexpression.generated), beside(p, m->coexpression.floor));
+    report_fact(s, "A classifier tells them apart (AUC)", report_say(p, "%.3f", m->auc.generated), beside(p, m->auc.floor));
+    report_fact(s, "Difference in genes' means", report_say(p, "%.3f", m->mean.generated), beside(p, m->mean.floor));
+    report_fact(s, "in their standard deviations", report_say(p, "%.3f", m->deviation.generated), beside(p, m->deviation.floor));
+    report_fact(s, "in their shares of zeros", report_say(p, "%.3f", m->zeros.generated), beside(p, m->zeros.floor));
+    report_fact(s, "Co-expression alike", report_say(p, "%.3f", m->coexpression.generated), beside(p, m->coexpression.floor));
+    report_chart_realism(p, s);
 }
 
 void report_add_sections(report_page *p)
@@ -233,7 +248,9 @@ void report_add_sections(report_page *p)
     if (r->labels) section_agreement(p, s++);
     if (r->fitted.diagnosis.kl_per_dim) section_latent(p, s++);
     if (r->landscape.n_continents) section_voids(p, s++);
+    if (r->landscape.n_continents) report_section_anomalies(p, s++);
     if (r->landscape.n_continents) section_continents(p, s++);
+    if (r->n_ways) report_section_ways(p, s++);
     if (r->n_groups) section_prototypes(p, s++);
     if (r->realism.n) section_realism(p, s++);
     section_training(p, s++);

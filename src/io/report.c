@@ -274,8 +274,63 @@ done:
     return st;
 }
 
-static void write_section(json *j, const iso_report_section *s)
+/* NULL: null. */
+static iso_status write_array(json *j, const char *key, const float *x, int64_t n, iso_error *err)
 {
+    js_key(j, key);
+    if (x) return write_floats(j, x, NULL, n, err);
+    js_string(j, NULL);
+    return ISO_OK;
+}
+
+static iso_status write_series(json *j, const iso_report_series *s, int64_t n, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    js_open(j, '{');
+    js_key(j, "name");
+    js_string(j, s->name);
+    js_key(j, "dots");
+    js_integer(j, s->dots);
+    TRY(write_array(j, "values", s->values, n, err));
+    TRY(write_array(j, "low", s->low, n, err));
+    TRY(write_array(j, "high", s->high, n, err));
+    js_close(j, '}');
+done:
+    return st;
+}
+
+static iso_status write_chart(json *j, const iso_report_chart *c, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    const struct { const char *key, *value; } words[] = {{"title", c->title}, {"x", c->x}, {"y", c->y}, {"shade", c->shade}};
+    js_open(j, '{');
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        js_key(j, words[i].key);
+        js_string(j, words[i].value);
+    }
+    js_key(j, "diagonal");
+    js_integer(j, c->diagonal);
+    TRY(write_array(j, "at", c->at, c->n, err));
+    js_key(j, "names");
+    js_open(j, '[');
+    for (int64_t i = 0; c->names && i < c->n; i++) js_string(j, c->names[i]);
+    js_close(j, ']');
+    js_key(j, "shaded");
+    js_open(j, '[');
+    for (int64_t i = 0; c->shaded && i < c->n; i++) js_integer(j, c->shaded[i]);
+    js_close(j, ']');
+    js_key(j, "series");
+    js_open(j, '[');
+    for (int i = 0; i < c->n_series; i++) TRY(write_series(j, &c->series[i], c->n, err));
+    js_close(j, ']');
+    js_close(j, '}');
+done:
+    return st;
+}
+
+static iso_status write_section(json *j, const iso_report_section *s, iso_error *err)
+{
+    iso_status st = ISO_OK;
     js_open(j, '{');
     js_key(j, "title");
     js_string(j, s->title);
@@ -299,7 +354,13 @@ static void write_section(json *j, const iso_report_section *s)
         js_close(j, ']');
     }
     js_close(j, ']');
+    js_key(j, "charts");
+    js_open(j, '[');
+    for (int i = 0; i < s->n_charts; i++) TRY(write_chart(j, &s->charts[i], err));
+    js_close(j, ']');
     js_close(j, '}');
+done:
+    return st;
 }
 
 static void write_words(json *j, const iso_report *r)
@@ -338,7 +399,7 @@ static iso_status slot_data(const page *p, iso_error *err)
     js_close(&j, ']');
     js_key(&j, "sections");
     js_open(&j, '[');
-    for (int i = 0; i < p->r->n_sections; i++) write_section(&j, &p->r->sections[i]);
+    for (int i = 0; i < p->r->n_sections; i++) TRY(write_section(&j, &p->r->sections[i], err));
     js_close(&j, ']');
     js_close(&j, '}');
 done:
@@ -352,7 +413,7 @@ static iso_status slot_title(const page *p, iso_error *err)
     return ISO_OK;
 }
 
-static const iso_web_file *const scripts[] = {&iso_web_report_js, &iso_web_charts_js, &iso_web_coast_js, &iso_web_map_js};
+static const iso_web_file *const scripts[] = {&iso_web_report_js, &iso_web_charts_js, &iso_web_series_js, &iso_web_coast_js, &iso_web_map_js};
 #define N_SCRIPTS (sizeof scripts / sizeof *scripts)
 
 /* Only our own scripts run: the page's policy names them by their hashes. */

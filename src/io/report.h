@@ -23,11 +23,24 @@ typedef struct iso_report_epoch {
 } iso_report_epoch;
 
 typedef struct iso_report_fact { const char *key, *value, *note; /* note may be NULL */ } iso_report_fact;
+/* Values over a chart's `at`: a line, with a band from low to high if there are these, or dots. */
+typedef struct iso_report_series { const char *name; bool dots; const float *values, *low, *high; /* [n] */ } iso_report_series;
+typedef struct iso_report_chart {
+    const char *title, *x, *y;    /* what the axes are */
+    int64_t n;
+    const float *at;              /* [n] ascending, but for dots */
+    const char *const *names;     /* [n] of the dots; or NULL */
+    const uint8_t *shaded;        /* [n] where the ground is grey, and what that means; or NULL */
+    const char *shade;
+    bool diagonal;                /* with the line y = x; both axes are the same */
+    const iso_report_series *series; int n_series;         /* at most 4 */
+} iso_report_chart;
 /* A titled list of facts or, if n_columns > 0, a table: cells row-major, first row the headings. */
 typedef struct iso_report_section {
     const char *title, *text;     /* text: a paragraph, may be NULL */
     const iso_report_fact *facts; int n_facts;
     const char *const *cells; int n_rows, n_columns;
+    const iso_report_chart *charts; int n_charts;          /* below it */
 } iso_report_section;
 
 /* A PNG with a title and a paragraph; zoom: each of its pixels is best shown as so many. */

@@ -12,7 +12,7 @@ typedef struct iso_web_file {
 } iso_web_file;
 
 extern const iso_web_file iso_web_report_html, iso_web_report_css;
-extern const iso_web_file iso_web_report_js, iso_web_charts_js, iso_web_coast_js, iso_web_map_js;
+extern const iso_web_file iso_web_report_js, iso_web_charts_js, iso_web_series_js, iso_web_coast_js, iso_web_map_js;
 extern const iso_web_file iso_web_explorer_html, iso_web_explorer_css, iso_web_explorer_js;
 extern const iso_web_file iso_web_explorer_wasm;      /* empty where the build had no compiler for it */
 

@@ -329,5 +329,5 @@ function dataCharts(data) {
 }
 
 function makeCharts(data) {
-  return [...trainingCharts(data), ...latentCharts(data), ...dataCharts(data)];
+  return [...trainingCharts(data), ...latentCharts(data), ...dataCharts(data), ...sectionCharts(data)];
 }

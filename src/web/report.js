@@ -111,6 +111,8 @@ function fillSections(data) {
     if (section.text) e.append(make("p", {}, section.text));
     if (section.facts.length) e.append(factTable(section));
     if (section.rows.length) e.append(plainTable(section));
+    section.pictures = make("div", { class: "charts" });
+    if (section.charts.length) e.append(section.pictures);
     byId("sections").append(e);
   }
 }

@@ -1,6 +1,8 @@
 """The main job, from the shell: fit, and every command on what it wrote, read back with independent readers."""
+import base64
 import hashlib
 import json
+import re
 import warnings
 from pathlib import Path
 
@@ -246,6 +248,7 @@ def test_report_tells_of_the_map(fitted):
     for title in ("Voids", f"Continents: {GROUPS}", "Prototypes", "Generated cells"):
         assert f'"{title}"' in text or f">{title}<" in text, title
     land, real = about["landscape"], about["realism"]
+    assert all(name in text for name in ("Paths", "Anomalies", "isolario sample"))
     assert 0 < land["prior_in_voids"] <= 1 and len(land["continents"]) == GROUPS and land["origin"]["class"] != ""
     assert abs(land["prior_in_voids"] - land["prior_chimera"] - land["prior_against_a_rule"] - land["prior_never_observed"]) < 1e-6
     for name in ("auc", "gene_mean", "gene_deviation", "gene_zeros", "coexpression"):
@@ -253,6 +256,66 @@ def test_report_tells_of_the_map(fitted):
     obs = read(fitted / "latent.h5ad").obs
     held_out = obs["isolario_split"] != "train"
     assert abs(np.mean(obs["p_value"][held_out] <= 0.1) - 0.1) < 0.06 and obs["continent"].nunique() == GROUPS
+
+
+def page_data(folder):
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)[1])
+
+
+def floats(text):
+    return np.frombuffer(base64.b64decode(text), "<f4").astype(float)
+
+
+def section(folder, title):
+    return next(s for s in page_data(folder)["sections"] if s["title"] == title)
+
+
+def test_paths_of_the_report(isolario, fitted, tmp_path):
+    """They join all continents, and say what `path` says of the same ways."""
+    ways, run = json.loads((fitted / "run.json").read_text())["paths"], read(fitted / "latent.h5ad").obs
+    page = section(fitted, "Paths")
+    assert len(ways) == GROUPS - 1 == len(page["charts"]) == len(page["rows"]) - 1
+    assert {run.loc[w[end], "continent"] for w in ways for end in ("from", "to")} == set(run["continent"].dropna())
+    for way, row, chart in zip(ways, page["rows"][1:], page["charts"]):
+        done = isolario("path", fitted, "--from", way["from"], "--to", way["to"], "--steps", 41, "-o", tmp_path / "p.tsv", "--force")
+        told = [float(v) / 100 for v in re.search(r"for (\d+) % of its length, the straight line for (\d+) %", done.stderr).groups()]
+        assert abs(way["straight_in_voids"] - told[1]) < 0.04 and abs(way["in_voids"] - told[0]) < 0.15
+        assert row[4] == ("no" if way["in_voids"] > 0.05 else "may be") and row[2] == f"{100 * way['in_voids']:.0f} %"
+        assert sum(chart["shaded"]) / 41 == pytest.approx(way["in_voids"], abs=0.25)
+        header, rows = table((tmp_path / "p.tsv").read_text())
+        level = {r[0]: np.log1p(1e4 * np.array(r[1:], float)) for r in rows}
+        falling = sorted(level, key=lambda g: np.ptp(level[g]), reverse=True)
+        assert set(way["genes"]) <= set(falling[:12]) and [s["name"] for s in chart["series"]] == way["genes"]
+        for s in chart["series"]:
+            assert np.allclose(floats(s["values"])[[0, -1]], level[s["name"]][[0, -1]], atol=1e-3), "both begin and end at the same cells"
+            assert s["low"] is None, "the run has one decoder"
+
+
+def test_anomalies_of_the_report(fitted):
+    obs, page = read(fitted / "latent.h5ad").obs, section(fitted, "Anomalies")
+    share, farthest = page["facts"]
+    assert share[1] == f"{100 * np.mean(obs['p_value'] <= 0.05):.1f} %"
+    assert [w.split(" (")[0] for w in farthest[1].split(", ")] == list(obs["log_density"].sort_values().index[:5])
+    chart = page["charts"][0]
+    at, (held_out, train) = floats(chart["at"]), [floats(s["values"]) for s in chart["series"]]
+    assert held_out.sum() == pytest.approx(100, abs=0.01) and train.sum() == pytest.approx(100, abs=0.01)
+    assert chart["shaded"] == sorted(chart["shaded"], reverse=True)
+    edges = np.r_[-np.inf, (at[1:] + at[:-1]) / 2, np.inf]
+    density = obs["log_density"][obs["isolario_split"] == "train"]
+    assert np.abs(np.histogram(density, edges)[0] / len(density) * 100 - train).max() < 0.5
+
+
+def test_generated_genes_of_the_report(fitted, cells):
+    """Held-out cells are what the counts say; generated and training cells are as far from them as the figures say."""
+    a, split = anndata.read_h5ad(cells), read(fitted / "latent.h5ad").obs["isolario_split"].to_numpy()
+    x = a.X.toarray()[split != "train"]
+    y = np.log1p(1e4 * x / x.sum(1, keepdims=True))
+    figures, charts = json.loads((fitted / "run.json").read_text())["realism"], section(fitted, "Generated cells")["charts"]
+    for chart, wanted, figure in zip(charts, (y.mean(0), (x == 0).mean(0)), (figures["gene_mean"], figures["gene_zeros"])):
+        assert chart["names"] == list(a.var_names) and np.allclose(floats(chart["at"]), wanted, atol=1e-5)
+        apart = [np.sqrt(np.mean((floats(s["values"]) - wanted) ** 2)) for s in chart["series"]]
+        assert np.allclose(apart, [figure["generated"], figure["floor"]], atol=1e-4)
 
 
 def test_sample_around(isolario, fitted, cells, tmp_path):
@@ -354,6 +417,10 @@ def test_heads(isolario, fitted, cells, tmp_path):
     """Several decoders agree where cells are, and differ far from them; a run without them says nothing of it."""
     run = tmp_path / "run"
     isolario("fit", cells, "-o", run, "--n-heads", "3", "--head-epochs", "150", *SHORT)
+    for chart in section(run, "Paths")["charts"]:
+        for s in chart["series"]:
+            low, value, high = floats(s["low"]), floats(s["values"]), floats(s["high"])
+            assert np.all(low <= value) and np.all(value <= high) and np.any(low < high)
     words = ["--key", "leiden", "--from", "0", "--to", "1", "--steps", "9", "--route", "straight", "--quiet"]
     isolario("path", run, *words, "--spread", tmp_path / "s.tsv", "-o", tmp_path / "p.tsv")
     header, rows = table((tmp_path / "s.tsv").read_text())

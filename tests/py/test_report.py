@@ -118,7 +118,7 @@ def test_charts(browser, pages):
     browser.open(pages["cells"])
     assert browser.js(titles) == [
         "Loss (−ELBO)", "Reconstruction, log p(x | z)", "KL divergence and its weight", "Gradient norm and learning rate",
-        "KL divergence by dimension", "Variance of the posterior means", "Zeros against mean, by gene", "Counts per cell"]
+        "KL divergence by dimension", "Variance of the posterior means", "Zeros against mean, by gene", "Counts per cell", "A way", "Mean, by gene"]
     assert browser.js("[...document.querySelectorAll('figure > svg')].every((s) => !/NaN|Infinity|undefined/.test(s.outerHTML))")
     assert browser.js("document.querySelectorAll('.bar.off').length") == 2 * 5
     browser.open(pages["autoencoder"])
@@ -126,6 +126,22 @@ def test_charts(browser, pages):
     browser.open(pages["empty"])
     assert browser.js(titles) == []
     assert browser.js("[...document.querySelectorAll('main section')].filter((s) => !s.hidden).map((s) => s.id)") == ["map"]
+
+
+def test_charts_of_sections(browser, pages):
+    """Lines with a band over a shaded ground, and dots on a diagonal; what is under the pointer is named."""
+    browser.open(pages["cells"])
+    drawn = "(() => { const f = [...document.querySelectorAll('#sections figure')]; return f.map((e) => ['.band', '.line', '.shade', '.cloud', '.best']" \
+            ".map((s) => e.querySelectorAll('figure > svg ' + s).length)); })()"
+    assert browser.js(drawn) == [[1, 2, 2, 0, 0], [0, 0, 0, 2, 1]]
+    assert browser.js("document.querySelectorAll('#sections section')[1].querySelectorAll('figure').length") == 2
+    keys = browser.js("[...document.querySelectorAll('#sections figure')].map((f) => [...f.querySelectorAll('.key span')].map((e) => e.textContent))")
+    assert keys == [[HOSTILE, "Gata2", "in a void"], ["generated", "training"]]
+    box = browser.js("(() => { const e = document.querySelector('#sections figure > svg'); e.scrollIntoView({block: 'center'});"
+                     " const b = e.getBoundingClientRect(); return [b.x, b.y, b.width, b.height]; })()")
+    browser.mouse("mouseMoved", box[0] + 52 + (box[2] - 62) / 2, box[1] + 100)
+    said = browser.js("document.querySelector('#sections figure .tip').textContent")
+    assert "share of the way: 0.5" in said and f"{HOSTILE}: 2.909 (2.409 to 3.409)" in said and "Gata2: 2.409" in said
 
 
 def test_legend_highlights(browser, pages):
