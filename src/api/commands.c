@@ -281,6 +281,7 @@ static const command rows[] = {
                      "annotate run/latent.h5ad selections.csv --column niche -o annotated.h5ad",
      },
      iso_cmd_annotate},
+    {{
          .name = "reconstruct",
          .group = "Images",
          .usage = "RUN IMAGES [-o reconstructed.npz | -o sheet.png | -o folder]",

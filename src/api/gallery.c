@@ -149,7 +149,7 @@ static iso_status ways(const stage *s, iso_gallery *g, iso_error *err)
     float *z = NULL, *pixels = NULL;
     if (n < 1) return ISO_OK;
     ALLOC(z, n * STEPS * s->L, sizeof *z);
-    TRY(iso_run_route_graph(s->env, s->view, &s->j->support, &graph, err));
+    TRY(iso_run_route_graph(s->env, s->view, &s->j->support, ISO_ROUTE_NODES, &graph, err));
     for (int64_t k = 0; k < n; k++)
         TRY(iso_route_along(s->env, &graph, &s->j->support, s->prototypes + k * s->L, s->prototypes + (k + 1) * s->L, STEPS, z + k * STEPS * s->L, err));
     TRY(decode(s, z, n * STEPS, false, &pixels, err));
