@@ -143,13 +143,39 @@ ISO_EXPORT ISO_RESULT_USED iso_status iso_command_run(iso_env *env, const char *
 
 typedef struct iso_dataset iso_dataset;
 
-/* Read cells x genes with annotations from any known format (sniffed). Options used: layer, and none else.
+/* Read cells x genes or images with annotations from any known format (sniffed). Options used: layer, labels.
  * ISO_EDATA when damaged or not understood, with file, cell and gene named. */
 ISO_EXPORT ISO_RESULT_USED iso_status iso_dataset_read(iso_env *env, const char *path, const iso_options *o,
                                                        iso_dataset **out, iso_error *err);
 ISO_EXPORT void iso_dataset_free(iso_dataset *d);
 ISO_EXPORT int64_t iso_dataset_n_cells(const iso_dataset *d);
 ISO_EXPORT int64_t iso_dataset_n_genes(const iso_dataset *d);
+
+/* Counts from arrays, which are copied: cell i has values[indptr[i]] .. values[indptr[i + 1] - 1] of the genes
+ * indices[..], in any order. `name` is what messages call the data; cells [n_cells], genes [n_genes]: names, or NULL for
+ * numbers from 0. */
+ISO_EXPORT ISO_RESULT_USED iso_status iso_dataset_from_counts(const char *name, int64_t n_cells, int64_t n_genes,
+                                                              const int64_t *indptr, const int32_t *indices,
+                                                              const float *values, const char *const *cells,
+                                                              const char *const *genes, iso_dataset **out,
+                                                              iso_error *err);
+/* Images from an array: pixels [n, channels, height, width] are lent, and must stay as they are until the data set is
+ * freed. images [n], channel_names [channels]: names, or NULL for numbers from 0. ISO_EDATA when a pixel is NaN or
+ * infinite. */
+ISO_EXPORT ISO_RESULT_USED iso_status iso_dataset_from_images(const char *name, int64_t n, int64_t channels,
+                                                              int64_t height, int64_t width, const float *pixels,
+                                                              const char *const *images,
+                                                              const char *const *channel_names, iso_dataset **out,
+                                                              iso_error *err);
+/* Add a column to obs, copied; one value a cell or image. Categories: code -1 is a missing value. Numbers: NaN is.
+ * Whole numbers serve as categories and as numbers. */
+ISO_EXPORT ISO_RESULT_USED iso_status iso_dataset_add_categories(iso_dataset *d, const char *column,
+                                                                 const int32_t *codes, int32_t n_categories,
+                                                                 const char *const *categories, iso_error *err);
+ISO_EXPORT ISO_RESULT_USED iso_status iso_dataset_add_integers(iso_dataset *d, const char *column,
+                                                               const int64_t *values, iso_error *err);
+ISO_EXPORT ISO_RESULT_USED iso_status iso_dataset_add_numbers(iso_dataset *d, const char *column,
+                                                              const double *values, iso_error *err);
 
 /* ------------------------------------------------------------------------------------- models */
 
@@ -175,9 +201,25 @@ ISO_EXPORT ISO_RESULT_USED iso_status iso_model_score(iso_env *env, iso_model *m
                                                       int n_samples, uint64_t seed, double *elbo, double *log_p,
                                                       double *reconstruction, iso_error *err);
 /* z [n, n_latent] -> expression [n, n_genes]: the fraction of a cell's counts for each gene (sums to 1), for
- * count likelihoods; the mean for Gaussian ones. Covariates: averaged over the training set's categories. */
+ * count likelihoods; the mean for Gaussian ones. Covariates: averaged over the training set's categories. For models
+ * of counts. */
 ISO_EXPORT ISO_RESULT_USED iso_status iso_model_decode(iso_env *env, iso_model *m, int64_t n, const float *z,
                                                        float *expression, iso_error *err);
+
+/* The same for models of images: pixels [n, channels, height, width] in the units of the images it was fitted to. */
+ISO_EXPORT ISO_RESULT_USED iso_status iso_model_decode_images(iso_env *env, iso_model *m, int64_t n, const float *z,
+                                                              float *pixels, iso_error *err);
+/* Images decoded again, from their posterior means: without noise. Pixels as above, one image of d each. */
+ISO_EXPORT ISO_RESULT_USED iso_status iso_model_reconstruct(iso_env *env, iso_model *m, const iso_dataset *d,
+                                                            float *pixels, iso_error *err);
+/* n new cells, z drawn from the prior: counts [n, n_genes] drawn from the decoder's law; or, of a model of images,
+ * pixels [n, channels, height, width]. */
+ISO_EXPORT ISO_RESULT_USED iso_status iso_model_sample(iso_env *env, iso_model *m, int64_t n, uint64_t seed, float *out,
+                                                       iso_error *err);
+/* What the model is, as JSON: the header of its file (docs/MODEL_FILE.md), with its genes or the sizes of its images,
+ * its categories, and what training ended with. The caller frees it with iso_text_free. */
+ISO_EXPORT ISO_RESULT_USED iso_status iso_model_describe(const iso_model *m, char **json, iso_error *err);
+ISO_EXPORT void iso_text_free(char *text);
 
 /* Version, compilers, features and the instruction set in use, for `--version`; lent. */
 ISO_EXPORT const char *iso_version_long(void);

@@ -174,3 +174,9 @@ done:
     if (st) iso_csr_clear(out);
     return st;
 }
+
+void iso_many_pixels(const iso_model *m, const float *decoded, int64_t n, float *pixels)
+{
+    int64_t size = m->images.channels * m->images.height * m->images.width;
+    for (int64_t i = 0; i < n; i++) iso_image_pixels(m, decoded + i * m->n_genes, pixels + i * size);
+}

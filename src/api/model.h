@@ -105,6 +105,8 @@ iso_status iso_image_bind(const iso_model *m, const iso_dataset *d, iso_bound *b
 iso_status iso_image_matrix(iso_env *env, const iso_bound *b, iso_csr *out, iso_error *err);
 /* What the decoder gives, [height, width, channels] as the model sees images, as pixels [channels, height, width] in the files' units. */
 void iso_image_pixels(const iso_model *m, const float *decoded, float *pixels);
+/* The same of n images. */
+void iso_many_pixels(const iso_model *m, const float *decoded, int64_t n, float *pixels);
 
 /* ------------------------------------------------------------------------------------------------ fit.c */
 

@@ -145,6 +145,21 @@ done:
     return st;
 }
 
+iso_status iso_model_describe(const iso_model *m, char **json, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    json_t *j = header(m);
+    char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+    *json = text ? iso_strdup(text) : NULL;
+    FAIL_IF(!*json, ISO_EMEMORY, "out of memory");
+done:
+    json_decref(j);
+    free(text);                   /* allocated by jansson */
+    return st;
+}
+
+void iso_text_free(char *text) { iso_free(text); }
+
 /* ------------------------------------------------------------------------------------- reading */
 
 /* Checked reads: the first thing missing or of the wrong kind is named in `wrong`. */

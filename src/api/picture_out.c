@@ -23,7 +23,7 @@ iso_status iso_made_pixels(const iso_model *m, const float *decoded, int64_t n, 
 {
     iso_status st = ISO_OK;
     ALLOC(*pixels, n * image_size(m), sizeof **pixels);
-    for (int64_t i = 0; i < n; i++) iso_image_pixels(m, decoded + i * m->n_genes, *pixels + i * image_size(m));
+    iso_many_pixels(m, decoded, n, *pixels);
 done:
     return st;
 }

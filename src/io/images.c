@@ -18,7 +18,7 @@ const iso_image_reader iso_image_readers[] = {
 
 void iso_images_clear(iso_images *im)
 {
-    iso_free(im->pixels);
+    if (!im->lent) iso_free(im->pixels);
     iso_free_texts(im->channel_names, im->channels);
     iso_frame_clear(&im->obs);
     *im = (iso_images){0};
@@ -93,6 +93,16 @@ done:
     return st;
 }
 
+iso_status iso_images_complete(iso_images *im, const char *path, const char *name, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    TRY(check_finite(path, im, err));
+    TRY(name_channels(im, err));
+    TRY(name_images(im, name, err));
+done:
+    return st;
+}
+
 /* --------------------------------------------------------------------------------------- files */
 
 static const iso_image_reader *find_reader(const char *path)
@@ -117,9 +127,7 @@ iso_status iso_images_read_file(iso_env *env, const char *path, const char *name
     const iso_image_reader *r = find_reader(path);
     FAIL_IF(!r, ISO_EDATA, "%s: no image format that is known; known are TIFF, PNG, .npy and .npz", path);
     TRY(r->read(env, path, im, err));
-    TRY(check_finite(path, im, err));
-    TRY(name_channels(im, err));
-    TRY(name_images(im, name, err));
+    TRY(iso_images_complete(im, path, name, err));
 done:
     if (st != ISO_OK) iso_images_clear(im);
     return st;
@@ -305,24 +313,34 @@ static char *labels_beside(const char *path)
     return NULL;
 }
 
-iso_status iso_images_dataset(iso_env *env, const char *path, const char *labels, iso_dataset **out, iso_error *err)
+iso_status iso_images_as_dataset(iso_images *im, const char *path, iso_dataset **out, iso_error *err)
 {
     iso_status st = ISO_OK;
     iso_dataset *d = NULL;
-    char *found = labels ? NULL : labels_beside(path);
     ALLOC(d, 1, sizeof *d);
     ALLOC(d->images, 1, sizeof *d->images);
-    if (found) iso_info(env, "%s: labels from %s", path, found);
-    TRY(iso_images_open(env, path, labels ? labels : found, d->images, err));
     d->format = "images";
     FAIL_IF(!(d->path = iso_strdup(path)) || !(d->source = iso_strdup("pixels")), ISO_EMEMORY, "out of memory");
-    d->x = (iso_csr){.n_rows = d->images->n, .n_cols = d->images->channels * d->images->height * d->images->width};
+    d->x = (iso_csr){.n_rows = im->n, .n_cols = im->channels * im->height * im->width};
     ALLOC(d->x.indptr, d->x.n_rows + 1, sizeof *d->x.indptr);
-    d->obs = d->images->obs;
-    d->images->obs = (iso_frame){0};
+    d->obs = im->obs, im->obs = (iso_frame){0};
+    *d->images = *im, *im = (iso_images){0};
     *out = d, d = NULL;
 done:
-    iso_free(found);
     iso_dataset_free(d);
+    return st;
+}
+
+iso_status iso_images_dataset(iso_env *env, const char *path, const char *labels, iso_dataset **out, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    iso_images im = {0};
+    char *found = labels ? NULL : labels_beside(path);
+    if (found) iso_info(env, "%s: labels from %s", path, found);
+    TRY(iso_images_open(env, path, labels ? labels : found, &im, err));
+    TRY(iso_images_as_dataset(&im, path, out, err));
+done:
+    iso_free(found);
+    iso_images_clear(&im);
     return st;
 }

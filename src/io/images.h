@@ -10,6 +10,7 @@ typedef enum iso_pixel_kind { ISO_PIXEL_U8, ISO_PIXEL_U16, ISO_PIXEL_FLOAT } iso
 typedef struct iso_images {
     int64_t n, channels, height, width;
     float *pixels; /* [n, channels, height, width], the files' own values, all of them finite */
+    bool lent;     /* the pixels are someone else's */
     iso_pixel_kind kind;
     char **channel_names; /* [channels] */
     iso_frame obs;        /* a row an image: its name; columns from a labels file, or from the arrays of an npz */
@@ -46,7 +47,11 @@ iso_status iso_images_open(iso_env *env, const char *path, const char *labels, i
  * these in which all images are found, with or without the ending of the file's name. */
 iso_status iso_images_add_labels(iso_env *env, iso_images *im, const char *path, iso_error *err);
 void iso_images_clear(iso_images *im);
-/* The set as a data set, which takes it over; labels: a CSV file, or NULL: labels.csv or cells.csv in a folder, if there is one. */
+/* Refuses pixels that are not finite; channels and images without names get numbers, images `name` too if it is not NULL. */
+iso_status iso_images_complete(iso_images *im, const char *path, const char *name, iso_error *err);
+/* The set as a data set, which takes it over: im is left empty. path: what messages call it. */
+iso_status iso_images_as_dataset(iso_images *im, const char *path, iso_dataset **out, iso_error *err);
+/* iso_images_open as a data set; labels: a CSV file, or NULL: labels.csv or cells.csv in a folder, if there is one. */
 iso_status iso_images_dataset(iso_env *env, const char *path, const char *labels, iso_dataset **out, iso_error *err);
 
 #endif
