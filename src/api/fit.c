@@ -13,7 +13,7 @@ static const struct { const char *name, *value; } scvi_preset[] = {
 
 /* Where images are better off with another default; found on the data sets of docs/BENCHMARKS.md. */
 static const struct { const char *name, *value; } image_defaults[] = {
-    {"likelihood", "gaussian"}, {"n_latent", "24"}, {"batch_size", "64"}, {"learning_rate", "0.001"}, {"adam_epsilon", "1e-8"},
+    {"likelihood", "gaussian"}, {"n_latent", "24"}, {"batch_size", "32"}, {"learning_rate", "0.002"}, {"adam_epsilon", "1e-8"},
     {"kl_warmup", "0.3"}, {"n_heads", "0"}, {"n_samples", "0"}, {"n_draws", "1"},
 };
 
@@ -33,12 +33,16 @@ iso_options *iso_resolve_options(const iso_options *o, bool images)
     return r;
 }
 
-/* Epochs by default. scvi-tools: min(round(20000 / n * 400), 400). Ours: 50, more for few cells so that there are
- * about 900 steps, fewer for very many; found on the data sets of docs/BENCHMARKS.md. */
-static int planned_epochs(const iso_options *o, int64_t n_train)
+/* Epochs by default. scvi-tools: min(round(20000 / n * 400), 400). Ours for counts: 50, more for few cells so that there are
+ * about 900 steps, fewer for very many; for images: about 4,500 steps; found on the data sets of docs/BENCHMARKS.md. */
+static int planned_epochs(const iso_options *o, int64_t n_train, bool images)
 {
     int64_t asked = iso_opt_int(o, "max_epochs"), batch = iso_opt_int(o, "batch_size");
     if (asked > 0) return (int)asked;
+    if (images) {
+        double e = ceil(4500 / ceil((double)n_train / (double)batch));
+        return e < 8 ? 8 : e > 300 ? 300 : (int)e;
+    }
     if (strcmp(iso_opt_text(o, "preset"), "scvi") == 0) {
         double e = round(20000.0 / (double)n_train * 400);
         return e < 400 ? (e < 1 ? 1 : (int)e) : 400;
@@ -48,9 +52,9 @@ static int planned_epochs(const iso_options *o, int64_t n_train)
     return e < 8 ? 8 : e > 300 ? 300 : (int)e;
 }
 
-iso_train_options iso_training_options(const iso_options *o, int64_t n_train)
+iso_train_options iso_training_options(const iso_options *o, int64_t n_train, bool images)
 {
-    return (iso_train_options){.max_epochs = planned_epochs(o, n_train),
+    return (iso_train_options){.max_epochs = planned_epochs(o, n_train, images),
                                .batch_size = iso_opt_int(o, "batch_size"),
                                .adam = {iso_opt_real(o, "learning_rate"), 0.9, 0.999, iso_opt_real(o, "adam_epsilon"),
                                         iso_opt_real(o, "weight_decay")},
@@ -227,7 +231,7 @@ iso_status iso_fit(iso_env *env, const iso_dataset *d, const iso_options *given,
     TRY(iso_model_new(env, d, o, &f->model, err));
     TRY(iso_bind(env, f->model, d, &f->bound, err));
     TRY(iso_split_cells(d, o, &f->split, err));
-    iso_train_options how = iso_training_options(o, f->split.n_train);
+    iso_train_options how = iso_training_options(o, f->split.n_train, d->images);
     iso_info(env, "training on %lld cells (%lld validation, %lld test), %d epochs at most", (long long)f->split.n_train,
              (long long)f->split.n_validation, (long long)f->split.n_test, how.max_epochs);
     iso_train_names names = {d->obs.index, d->var.index};

@@ -26,7 +26,7 @@ iso_status iso_heads_train(iso_env *env, const iso_fitted *f, const iso_options 
 {
     iso_status st = ISO_OK;
     uint64_t seed = (uint64_t)iso_opt_int(o, "seed");
-    iso_train_options how = iso_training_options(o, f->split.n_train);
+    iso_train_options how = iso_training_options(o, f->split.n_train, f->model->v.c.image.channels > 0);
     int64_t steps = (f->split.n_train + how.batch_size - 1) / how.batch_size;
     how.max_epochs = (int)iso_opt_int(o, "head_epochs");
     if (how.max_epochs == 0) how.max_epochs = (int)((LEAST_STEPS + steps - 1) / steps);

@@ -115,7 +115,7 @@ typedef struct iso_split { int64_t *train, *validation, *test, n_train, n_valida
 iso_status iso_split_cells(const iso_dataset *d, const iso_options *o, iso_split *s, iso_error *err);
 void iso_split_clear(iso_split *s);
 
-iso_train_options iso_training_options(const iso_options *o, int64_t n_train);
+iso_train_options iso_training_options(const iso_options *o, int64_t n_train, bool images);
 /* All of training: model, curves, diagnosis (kl_per_dim NULL for an autoencoder). d has been checked. */
 typedef struct iso_fitted {
     iso_model *model;

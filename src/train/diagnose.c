@@ -144,6 +144,16 @@ static void judge(iso_diagnosis *d)
     }
 }
 
+/* With sigma fixed at 1 an image's details cost more KL than they are worth: no other cure helps as much. */
+static void blame_sigma(iso_diagnosis *d, double sigma)
+{
+    if (d->verdict != ISO_COLLAPSED && d->verdict != ISO_PARTLY_COLLAPSED) return;
+    snprintf(d->cure, sizeof d->cure,
+             "This law fixes sigma at %g, much wider than the pixels' errors, so that details are not worth their KL: train with "
+             "--likelihood gaussian, which learns sigma; only then think of --free-bits or --kl-warmup.",
+             sigma);
+}
+
 static iso_status shuffle_loss(iso_evaluator *e, const int64_t *cells, int64_t n, const float *z, uint64_t seed,
                                iso_diagnosis *out, iso_error *err)
 {
@@ -208,6 +218,7 @@ iso_status iso_diagnose(iso_evaluator *e, const int64_t *held_out, int64_t n, co
     out->capped = out->mutual_information > 0.9 * out->mutual_information_cap;
     TRY(shuffle_loss(e, held_out, n, z, seed, out, err));
     judge(out);
+    if (v->c.image.channels && v->c.likelihood->image->sigma > 0) blame_sigma(out, v->c.likelihood->image->sigma);
 done:
     iso_free(mu);
     iso_free(variance);
