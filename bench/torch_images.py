@@ -27,7 +27,7 @@ def levels(height, width):
 class ImageVAE(nn.Module):
     """z at the end of strided convolutions; a grid s at a quarter of the size with prior p(s|z); one variance a channel."""
 
-    def __init__(self, channels, height, width, n_latent=24, first=32, grid=4):
+    def __init__(self, channels, height, width, n_latent=24, first=32, grid=8):
         super().__init__()
         n = levels(height, width)
         width_at = [channels] + [min(first * 2**l, 256) for l in range(n)]
@@ -38,7 +38,7 @@ class ImageVAE(nn.Module):
         self.mean, self.log_variance = nn.Linear(size, n_latent), nn.Linear(size, n_latent)
         self.first = nn.Linear(n_latent, size)
         wide = width_at[2]
-        self.heads = nn.ModuleDict({k: nn.Conv2d(wide, grid, 3, 1, 1) for k in ("q_mean", "q_log_variance", "p_mean", "p_log_variance")})
+        self.heads = nn.ModuleDict({k: nn.Conv2d(wide, grid, 1) for k in ("q_mean", "q_log_variance", "p_mean", "p_log_variance")})
         self.grid_in, self.mix = nn.Conv2d(grid, wide, 3, 1, 1), nn.Conv2d(wide, wide, 3, 1, 1)
         self.register_buffer("variance", torch.full((channels,), 0.05))
 

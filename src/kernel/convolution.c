@@ -4,9 +4,11 @@
  * weights; a pixel's neighbours along x lie side by side, so that a row is `size` copies. Rows are made a few at a time
  * and stay in cache. The adjoint multiplies first and adds rows back to their pixels.
  *
+ * Kernels that allow it go another way, kernel/winograd.c.
+ *
  * Images are dealt to LANES lanes by their number alone, and each lane does its images in order: the same bits for any
  * number of threads. */
-#include "kernel.h"
+#include "winograd.h"
 
 #include <string.h>
 
@@ -43,6 +45,7 @@ static job make_job(const iso_conv *c, int64_t n, real *work)
 
 int64_t iso_conv_work(const iso_conv *c, int64_t n)
 {
+    if (iso_winograd_fits(c)) return iso_winograd_work(c, n);
     job j = make_job(c, n, NULL);
     return LANES * j.chunk + GROUPS * c->out * j.patch;
 }
@@ -94,7 +97,7 @@ static void add_row(const job *j, int64_t row, const real *from)
         }
 }
 
-static void finish(real *y, int64_t n, int64_t channels, const real *bias, bool relu)
+void iso_conv_finish(real *y, int64_t n, int64_t channels, const real *bias, bool relu)
 {
     for (int64_t r = 0; r < n; r++, y += channels) {
         if (bias) for (int64_t k = 0; k < channels; k++) y[k] += bias[k];
@@ -115,13 +118,17 @@ static void gather_lane(void *arg, int64_t lane)
         for (int64_t i = 0; i < m; i++) read_row(j, (part){0, c->size}, r + i, rows + i * j->out_w * j->patch);
         real *y = j->to + r * j->out_w * c->out;
         iso_gemm_serial(false, true, places, c->out, j->patch, 1, rows, j->patch, j->w, j->patch, j->add ? 1 : 0, y, c->out);
-        finish(y, places, c->out, j->bias, j->relu);
+        iso_conv_finish(y, places, c->out, j->bias, j->relu);
     }
 }
 
 void iso_conv_gather(iso_env *env, const iso_conv *c, int64_t n, const real *x, const real *w, const real *bias, bool relu, bool add,
                      real *y, real *work)
 {
+    if (iso_winograd_fits(c)) {
+        iso_winograd_gather(env, c, n, x, w, bias, relu, add, y, work);
+        return;
+    }
     job j = make_job(c, n, work);
     j.x = x, j.w = w, j.bias = bias, j.relu = relu, j.add = add, j.to = y;
     iso_parallel(env, lanes_of(n), gather_lane, &j);
@@ -141,12 +148,16 @@ static void scatter_lane(void *arg, int64_t lane)
                         j->patch);
         for (int64_t i = 0; i < m; i++) add_row(j, r + i, rows + i * j->out_w * j->patch);
     }
-    if (j->bias || j->relu) finish(x, (i1 - i0) * pixels, c->in, j->bias, j->relu);
+    if (j->bias || j->relu) iso_conv_finish(x, (i1 - i0) * pixels, c->in, j->bias, j->relu);
 }
 
 void iso_conv_scatter(iso_env *env, const iso_conv *c, int64_t n, const real *y, const real *w, const real *bias, bool relu, bool add,
                       real *x, real *work)
 {
+    if (iso_winograd_fits(c)) {
+        iso_winograd_scatter(env, c, n, y, w, bias, relu, add, x, work);
+        return;
+    }
     job j = make_job(c, n, work);
     j.y = y, j.w = w, j.bias = bias, j.relu = relu, j.add = add, j.to = x;
     iso_parallel(env, lanes_of(n), scatter_lane, &j);
@@ -171,6 +182,10 @@ static void weights_task(void *arg, int64_t task)
 
 void iso_conv_weights(iso_env *env, const iso_conv *c, int64_t n, const real *x, const real *y, bool add, real *dw, real *work)
 {
+    if (iso_winograd_fits(c)) {
+        iso_winograd_weights(env, c, n, x, y, add, dw, work);
+        return;
+    }
     job j = make_job(c, n, work);
     int64_t size = c->out * j.patch;
     j.x = x, j.y = y, j.to = work + LANES * j.chunk;

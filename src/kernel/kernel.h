@@ -45,6 +45,12 @@ enum { ISO_TILE = 128 };         /* points whose distances are taken at once */
 enum { ISO_LANES = 16 };         /* points of a layout that move at once */
 typedef struct iso_layout_curve { real a, b; } iso_layout_curve;      /* likeness 1 / (1 + a distance^2b) */
 
+/* out [p, p] (+)= L in [q, q] L^T, squares of vectors [length] whose rows and columns lie row and col numbers apart. */
+typedef void iso_lift_fn(int64_t length, const real *in, int64_t in_row, int64_t in_col, real *out, int64_t out_row, int64_t out_col, bool add);
+/* Winograd's filters with two outputs and r taps a side, hence n = r + 1 points: taps [r, r], inputs [n, n] and products [n, n], outputs
+ * [2, 2]; those with un- are the adjoints. */
+typedef struct iso_winograd { iso_lift_fn *taps, *untaps, *read, *unread, *write, *unwrite; } iso_winograd;
+
 typedef struct iso_kernels {
     const char *name;             /* "baseline", "avx2", "avx512" */
     bool (*supported)(void);
@@ -71,6 +77,7 @@ typedef struct iso_kernels {
      * pushed away from n_repel others, ox, oy [1 + n_repel, ISO_LANES], all times its rate [ISO_LANES]. */
     void (*layout_step)(const iso_layout_curve *c, const real *rate, int n_repel, const real *ox, const real *oy, real *x,
                         real *y);
+    const iso_winograd *winograd; /* [2]: of 2 and of 3 taps */
     /* Element-wise, for tests of the polynomials: y = exp(x), y = log(x). */
     void (*vexp)(const real *x, real *y, int64_t n);
     void (*vlog)(const real *x, real *y, int64_t n);

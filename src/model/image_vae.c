@@ -27,7 +27,7 @@ static int channels_at(const iso_image_config *c, int l)
     return l == 0 ? c->channels : n < MOST_CHANNELS ? n : MOST_CHANNELS;
 }
 
-/* A convolution, or its transpose, of images whose larger side is at level l. taps: 16 with stride 2, or 9 with stride 1. */
+/* A convolution, or its transpose, of images whose larger side is at level l. taps: 16 with stride 2, or 9 or 1 with stride 1. */
 static int convolve(const iso_vae *v, const char *layer, const iso_op *op, int x, int l, int taps, int in, int out, bool relu)
 {
     char name[ISO_TENSOR_NAME];
@@ -79,7 +79,7 @@ static int from_z(const iso_vae *v, int z)
 
 static int grid_head(const iso_vae *v, const char *name, int features)
 {
-    return convolve(v, name, &iso_op_conv, features, GRID_LEVEL, NINE, channels_at(&v->c.image, GRID_LEVEL), v->c.image.grid, false);
+    return convolve(v, name, &iso_op_conv, features, GRID_LEVEL, 1, channels_at(&v->c.image, GRID_LEVEL), v->c.image.grid, false);
 }
 
 /* The image from the features of z and the grid s. */

@@ -26,6 +26,7 @@ const iso_kernels KERNEL(iso_kernels) = {
     .gemm = KERNEL(gemm),
     .tile_distances = KERNEL(tile_distances),
     .layout_step = KERNEL(layout_step),
+    .winograd = KERNEL(winograd),
     .vexp = KERNEL(vexp),
     .vlog = KERNEL(vlog),
     .poisson_rows = KERNEL(poisson_rows),
