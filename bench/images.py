@@ -2,6 +2,7 @@
 
     python bench/images.py build/isolario synthetic [--seeds 3]
     python bench/images.py build/isolario real DATA [--sets yeast,bccd,bbbc005,dsb2018] [--seeds 1] [--no-torch]
+    python bench/images.py build/isolario anomaly DATA [--sets yeast,bccd]
     python bench/images.py build/isolario speed DATA
 
 DATA: a folder with yeast_5proteins, bccd_crops, dsb2018 and bbbc005_sim (docs/BENCHMARKS.md says what they are). Held out are whole
@@ -196,6 +197,34 @@ def real(a, work):
                      **accuracy(name, latent, labels, test))
 
 
+# ----------------------------------------------------------------------------------------- anomaly
+
+
+def anomaly(a, work):
+    """Each class in turn is left out of training; its cells among those of held-out fields: area under the ROC curve of what
+    `anomaly` and `score` say, and of the error of as many principal components."""
+    from sklearn.decomposition import PCA
+    from sklearn.metrics import roc_auc_score
+    for name in a.sets.split(","):
+        images, labels, test = load(a.data, name)
+        for left_out in np.unique(labels):
+            strange = labels == left_out
+            train, asked = ~strange & ~test, strange | test
+            np.savez(work / "train.npz", images=images[train])
+            np.savez(work / "asked.npz", images=images[asked])
+            run(a.program, "fit", work / "train.npz", "-o", work / "run", "--force", "--quiet")
+            said = {}
+            for row in csv.DictReader(run(a.program, "anomaly", work / "run", work / "asked.npz", "--quiet")[1].splitlines(), delimiter="\t"):
+                for key in ("log_density", "elbo", "anomaly_p"):
+                    if key in row:
+                        said.setdefault(key, []).append(-float(row[key]))
+            flat = scaled(images, ~train)[0].reshape(len(images), -1)
+            pca = PCA(24, random_state=0).fit(flat[train])
+            said["pca_error"] = ((pca.inverse_transform(pca.transform(flat[asked])) - flat[asked]) ** 2).sum(1)
+            tell(set=name, left_out=str(left_out), n=int(strange.sum()), others=int((asked & ~strange).sum()),
+                 **{k: float(roc_auc_score(strange[asked], v)) for k, v in said.items()})
+
+
 # ------------------------------------------------------------------------------------------- speed
 
 
@@ -220,7 +249,7 @@ def speed(a, work):
 def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("program")
-    a.add_argument("what", choices=["synthetic", "real", "speed"])
+    a.add_argument("what", choices=["synthetic", "real", "anomaly", "speed"])
     a.add_argument("data", nargs="?")
     a.add_argument("--sets", default=",".join(SETS))
     a.add_argument("--variants", help="some of the synthetic ones, separated by ;")
