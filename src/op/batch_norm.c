@@ -74,11 +74,12 @@ static void forward_block(void *arg, int64_t block)
         mean[c] = a->in[3][c];
         inverse[c] = (real)(1 / sqrt((double)a->in[4][c] + a->node->r[1]));
     }
-    for (int64_t r = 0; r < a->rows; r++)
-        for (int64_t c = s.c0; c < s.c1; c++) {
-            int64_t i = r * a->cols + c;
-            a->out[i] = (a->in[0][i] - mean[c]) * inverse[c] * a->in[1][c] + a->in[2][c];
-        }
+    const real *restrict gamma = a->in[1], *restrict beta = a->in[2];
+    for (int64_t r = 0; r < a->rows; r++) {
+        const real *x = a->in[0] + r * a->cols;
+        real *y = a->out + r * a->cols;
+        for (int64_t c = s.c0; c < s.c1; c++) y[c] = (x[c] - mean[c]) * inverse[c] * gamma[c] + beta[c];
+    }
 }
 
 /* With u = (x - m) inverse: dbeta = sum d, dgamma = sum d u, and in training

@@ -33,10 +33,32 @@ static void product_bt(bool ta, int64_t M, int64_t N, int64_t K, real alpha, con
         }
 }
 
+/* B transposed with short rows, as a latent space has: a tile of them is turned, and 16 sums stay in registers. */
+enum { SHORT = 32, TILE = 128, SUMS = 16 };
+static void product_bt_short(bool ta, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda, const real *B,
+                             int64_t ldb, real *C, int64_t ldc)
+{
+    real turned[SHORT * TILE];
+    for (int64_t n0 = 0; n0 < N; n0 += TILE) {
+        int64_t width = N - n0 < TILE ? N - n0 : TILE;
+        for (int64_t k = 0; k < K; k++)
+            for (int64_t n = 0; n < TILE; n++) turned[k * TILE + n] = n < width ? B[(n0 + n) * ldb + k] : 0;
+        for (int64_t m = 0; m < M; m++)
+            for (int64_t n = 0; n < width; n += SUMS) {
+                real sum[SUMS] = {0}, *c = C + m * ldc + n0 + n;
+                for (int64_t k = 0; k < K; k++) {
+                    real a = ta ? A[k * lda + m] : A[m * lda + k];
+                    for (int j = 0; j < SUMS; j++) sum[j] += a * turned[k * TILE + n + j];
+                }
+                for (int64_t j = 0; j < SUMS && n + j < width; j++) c[j] += alpha * sum[j];
+            }
+    }
+}
+
 void KERNEL(gemm)(bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda,
                   const real *B, int64_t ldb, real beta, real *C, int64_t ldc)
 {
     for (int64_t m = 0; m < M; m++)
         for (int64_t n = 0; n < N; n++) C[m * ldc + n] = beta == 0 ? 0 : beta * C[m * ldc + n];
-    (tb ? product_bt : product_b)(ta, M, N, K, alpha, A, lda, B, ldb, C, ldc);
+    (!tb ? product_b : K <= SHORT && N >= SUMS ? product_bt_short : product_bt)(ta, M, N, K, alpha, A, lda, B, ldb, C, ldc);
 }

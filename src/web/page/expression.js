@@ -59,5 +59,10 @@ class Expression {
     return out;
   }
 
-  async decoded(j) { return this.model.gene(j).map((v) => this.level(v)); }
+  /* The same of what is decoded. */
+  async decoded(j) {
+    const out = this.model.gene(j);
+    if (this.ofCounts) for (let i = 0; i < out.length; i++) out[i] = Math.log1p(out[i]);
+    return out;
+  }
 }
