@@ -3,7 +3,7 @@
  * were chosen by looking at the same data. */
 
 const DECODED_CELLS = 300;    /* of each set, when decoded */
-const FETCHED_GENES = 400;    /* counts fetched from a folder, which has a file a gene */
+const AT_ONCE = 32;           /* genes: in a folder each has a file */
 const LEAST_MEAN = 0.05;      /* added to means before their ratio is taken */
 
 const log2Ratio = (a, b) => Math.log2((Math.max(0, a) + LEAST_MEAN) / (Math.max(0, b) + LEAST_MEAN));
@@ -25,15 +25,10 @@ function evenly(cells, most) {
 class Differential {
   constructor(app) { this.app = app; }
 
-  /* Rows of every gene, or of those of which counts were fetched; say(words) hears of progress. */
+  /* Rows of every gene; say(words) hears of progress. */
   async compare(a, b, say) {
-    const { expression, map } = this.app;
-    if (!expression.hasCounts) return { rows: await this.decoded(a, b), from: `Decoded by the model from up to ${DECODED_CELLS} cells of each; this map has no counts.` };
-    const all = Array.from({ length: map.n_genes }, (_, j) => j);
-    if (!map.counts.per_gene) return { rows: await this.counted(a, b, all, say), from: "From the counts of these cells." };
-    const first = (await this.decoded(a, b)).sort((p, q) => Math.abs(q.effect) - Math.abs(p.effect)).slice(0, FETCHED_GENES).map((r) => r.gene);
-    return { rows: await this.counted(a, b, first, say),
-      from: first.length === map.n_genes ? "From the counts of these cells." : `From the counts of these cells, for the ${FETCHED_GENES} genes of which the model says that they differ most.` };
+    if (this.app.expression.hasCounts) return { rows: await this.counted(a, b, say), from: "From the counts of these cells." };
+    return { rows: await this.decoded(a, b), from: `Decoded by the model from up to ${DECODED_CELLS} cells of each; this map has no counts.` };
   }
 
   async decoded(a, b) {
@@ -59,20 +54,21 @@ class Differential {
     return sums;
   }
 
-  async counted(a, b, genes, say) {
-    const side = new Uint8Array(this.app.map.n_cells);
+  async counted(a, b, say) {
+    const { expression, map, source } = this.app;
+    const side = new Uint8Array(map.n_cells);
     for (const cell of a) side[cell] |= 1;
     for (const cell of b) side[cell] |= 2;
-    const totals = await this.app.source.array(this.app.map.totals);
+    const totals = await source.array(map.totals);
     const rows = [];
-    for (let i = 0; i < genes.length; i += 32) {
-      const some = genes.slice(i, i + 32);
-      const counts = await Promise.all(some.map((j) => this.app.expression.counts(j)));
-      counts.forEach(([cells, values], k) => rows.push(this.countedGene(some[k], cells, values, side, totals, a.length, b.length)));
-      if (i % 512 === 0) {
-        say(`Comparing: ${i} of ${genes.length} genes …`);
-        await nextFrame();
-      }
+    let since = performance.now();
+    for (let j = 0; j < map.n_genes; j += AT_ONCE) {
+      const counts = await Promise.all(map.genes.slice(j, j + AT_ONCE).map((_, k) => expression.counts(j + k)));
+      counts.forEach(([cells, values], k) => rows.push(this.countedGene(j + k, cells, values, side, totals, a.length, b.length)));
+      if (performance.now() - since < 100) continue;
+      say(`Comparing: ${rows.length} of ${map.n_genes} genes …`);
+      await nextFrame();
+      since = performance.now();
     }
     return rows;
   }
