@@ -274,7 +274,7 @@ def test_legend_singles_out(show):
     page = show()
     page.locator(".entry").first.click()
     assert page.locator(".entry[aria-pressed=true]").count() == 1
-    alpha = np.array(page.evaluate("Array.from(isolario.app.picture.colors[0].filter((_, i) => i % 4 === 3))"))
+    alpha = np.array(page.evaluate("Array.from(isolario.app.picture.painter.colors[0].filter((_, i) => i % 4 === 3))"))
     step = np.array(page.evaluate("Array.from(isolario.app.shown.step)"))
     assert (alpha[step == 0] > 200).all() and (alpha[step > 0] < 50).all()
 

@@ -1,11 +1,11 @@
 /* canvas2d.js: the same picture without WebGL2, slower: the ground as an image, cells as small squares of pixels. */
 
 class Canvas2D {
-  constructor(canvas, xy, ground) {
-    Object.assign(this, { canvas, xy, ground, context: canvas.getContext("2d", { willReadFrequently: true }) });
+  constructor(canvas, xy, mixed, ground) {
+    Object.assign(this, { canvas, xy, mixed, ground, context: canvas.getContext("2d", { willReadFrequently: true }) });
   }
 
-  color(paint, order) { Object.assign(this, { paint, order }); }
+  color(paint, order) { Object.assign(this, { paint, order: order || this.mixed }); }
 
   /* The raster as an image, first row at the top. */
   groundImage(theme) {
@@ -24,7 +24,8 @@ class Canvas2D {
     return canvas;
   }
 
-  draw(view, ratio, theme, withGround) {
+  /* Draws everything, so that nothing is left to draw. */
+  draw({ view, ratio, theme, withGround }) {
     const { context, canvas } = this;
     context.fillStyle = `rgb(${theme.sea})`;
     context.fillRect(0, 0, canvas.width, canvas.height);
@@ -35,6 +36,7 @@ class Canvas2D {
       context.drawImage(this.image, left, top, (x1 - x0) * view.scale * ratio, (y1 - y0) * view.scale * ratio);
     }
     this.drawCells(view, ratio);
+    return false;
   }
 
   drawCells(view, ratio) {

@@ -34,7 +34,7 @@ function rampSteps(dark) {
   });
 }
 
-/* A fixed shuffle of 0..n-1: no category is always on top. */
+/* A fixed shuffle of 0..n-1. */
 function shuffled(n) {
   const order = Uint32Array.from({ length: n }, (_, i) => i);
   let seed = 1;
@@ -46,12 +46,12 @@ function shuffled(n) {
   return order;
 }
 
-/* Categories: {kind: "category", title, categories, codes, missing}; step[cell] is the code, -1 for missing. */
+/* Categories: step[cell] is the code, -1 for missing; none is on top of the others. */
 function ofCategories(title, categories, codes, missing) {
   const step = Int16Array.from(codes, (c) => (c === missing || c >= categories.length ? -1 : c));
   const sizes = new Array(categories.length).fill(0);
   for (const s of step) if (s >= 0) sizes[s]++;
-  return { kind: "category", title, categories, step, sizes, order: shuffled(step.length) };
+  return { kind: "category", title, categories, step, sizes, order: null };
 }
 
 /* Numbers: the range shown leaves out half a percent at each end, taken from at most 20,000 cells; high ones are drawn last. */
@@ -79,18 +79,20 @@ function byStep(step) {
   return order;
 }
 
+const FADED = 22;
+const MISSING = 110;
+const PLAIN = 225;
+
+/* Four bytes as the one number that holds them in memory. */
+const packed = ([r, g, b], alpha) => (r | (g << 8) | (b << 16) | (alpha << 24)) >>> 0;
+
 /* Bytes r, g, b, a of every cell. `only`: the category that is not faded, or -1. */
 function paintCells(coloring, dark, only) {
-  const table = coloring.kind === "category" ? PALETTE.map(rgb) : rampSteps(dark);
-  const missing = rgb(dark ? "#55606a" : "#b9bcb6");
-  const out = new Uint8Array(4 * coloring.step.length);
-  for (let i = 0; i < coloring.step.length; i++) {
-    const s = coloring.step[i];
-    const c = s < 0 ? missing : table[s % table.length];
-    out[4 * i] = c[0];
-    out[4 * i + 1] = c[1];
-    out[4 * i + 2] = c[2];
-    out[4 * i + 3] = only >= 0 && s !== only ? 22 : s < 0 ? 110 : 225;
-  }
-  return out;
+  const steps = coloring.kind === "category" ? PALETTE.map(rgb) : rampSteps(dark);
+  const missing = packed(rgb(dark ? "#55606a" : "#b9bcb6"), only >= 0 ? FADED : MISSING);
+  const n = coloring.kind === "category" ? coloring.categories.length : STEPS;
+  const table = Uint32Array.from({ length: n }, (_, s) => packed(steps[s % steps.length], only >= 0 && s !== only ? FADED : PLAIN));
+  const out = new Uint32Array(coloring.step.length);
+  for (let i = 0; i < out.length; i++) out[i] = coloring.step[i] < 0 ? missing : table[coloring.step[i]];
+  return new Uint8Array(out.buffer);
 }

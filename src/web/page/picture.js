@@ -1,4 +1,4 @@
-/* picture.js: the frame: canvas (WebGL2, or 2-D without it), drawn when something has changed, and the drawing above it: the
+/* picture.js: the frame: canvas (painter.js by WebGL2, or canvas2d.js without it), drawn when something has changed, and the drawing above it: the
  * chosen place, the path, the lasso. Listeners of "moved" follow the view. */
 
 const THEME = ["sea", "land", "coast", "chimera", "rule", "never"];
@@ -15,22 +15,20 @@ class Picture {
     this.moved = [];
     this.readTheme();
     const gl = this.canvas.getContext("webgl2", { antialias: false, alpha: false, preserveDrawingBuffer: true });
+    const mixed = shuffled(xy.length / 2);
     root.dataset.drawn = gl ? "webgl2" : "canvas2d";
-    if (gl) this.openGl(gl, ground);
-    else this.flat = new Canvas2D(this.canvas, xy, ground);
+    this.painter = gl ? new Painter(gl, xy, mixed, ground) : new Canvas2D(this.canvas, xy, mixed, ground);
+    if (gl) this.holdGl();
     new ResizeObserver(() => this.resize()).observe(this.frame);
     this.resize();
   }
 
-  openGl(gl, ground) {
-    this.gl = gl;
-    this.sea = new Sea(gl, ground);
-    this.points = new Points(gl, this.xy);
+  /* A graphics card may be taken away for a while. */
+  holdGl() {
     this.canvas.addEventListener("webglcontextlost", (e) => e.preventDefault());
     this.canvas.addEventListener("webglcontextrestored", () => {
-      this.sea = new Sea(gl, ground);
-      this.points = new Points(gl, this.xy);
-      this.color(...this.colors);
+      this.painter.open();
+      this.changed();
     });
   }
 
@@ -44,45 +42,37 @@ class Picture {
   resize() {
     const { width, height } = this.frame.getBoundingClientRect();
     this.ratio = Math.min(2, devicePixelRatio || 1);
-    this.canvas.width = Math.max(1, Math.round(width * this.ratio));
-    this.canvas.height = Math.max(1, Math.round(height * this.ratio));
+    const [wide, high] = [width, height].map((side) => Math.max(1, Math.round(side * this.ratio)));
+    if (this.canvas.width !== wide || this.canvas.height !== high) Object.assign(this.canvas, { width: wide, height: high });      /* which empties it */
     this.over.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.view.resize(width, height);
     this.drawNow();
   }
 
   color(paint, order) {
-    this.colors = [paint, order];
-    (this.points || this.flat).color(paint, order);
+    this.painter.color(paint, order);
+    this.colored = true;
     this.changed();
   }
 
   /* Draws before the next frame is shown. */
   changed() {
-    if (!this.waiting) this.waiting = requestAnimationFrame(() => this.drawNow());
+    if (!this.waiting) this.waiting = requestAnimationFrame((now) => this.drawNow(now));
   }
 
-  drawNow() {
+  drawNow(now = performance.now(), all = false) {
     cancelAnimationFrame(this.waiting);
     this.waiting = 0;
-    if (!this.colors) return;
-    if (this.gl) this.drawGl();
-    else this.flat.draw(this.view, this.ratio, this.theme, this.withGround);
+    if (!this.colored) return;
+    const { view, ratio, theme, withGround } = this;
+    if (this.painter.draw({ view, ratio, theme, withGround }, now, all)) this.changed();
     for (const f of this.moved) f();
-  }
-
-  drawGl() {
-    const gl = this.gl;
-    gl.viewport(0, 0, this.canvas.width, this.canvas.height);
-    gl.clearColor(...this.theme.land.map((v) => v / 255), 1);
-    gl.clear(gl.COLOR_BUFFER_BIT);
-    if (this.withGround) this.sea.draw(this.view, this.ratio, this.theme);
-    this.points.draw(this.view, this.ratio);
   }
 
   /* A plain copy of the canvas: what WebGL has drawn comes too late for a page that is being printed. */
   copyForPaper() {
     const paper = byId("paper");
+    this.drawNow(performance.now(), true);
     Object.assign(paper, { width: this.canvas.width, height: this.canvas.height });
     paper.getContext("2d").drawImage(this.canvas, 0, 0);
   }

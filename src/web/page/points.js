@@ -1,4 +1,5 @@
-/* points.js: the cells, drawn by WebGL2 in one call: a million points of 12 bytes. */
+/* points.js: the cells, drawn by WebGL2: a million points of 12 bytes. They are stored in random order, so that the first of them,
+ * however many, are an even sample of all. */
 
 const POINT_VERTEX = `#version 300 es
 in vec2 place;
@@ -42,13 +43,17 @@ function glProgram(gl, vertex, fragment) {
 }
 
 class Points {
-  constructor(gl, xy) {
+  /* mixed: the cells in random order. */
+  constructor(gl, xy, mixed) {
     this.gl = gl;
-    this.n = xy.length / 2;
+    this.n = mixed.length;
+    this.mixed = mixed;
+    this.place = new Uint32Array(this.n);         /* of a cell in that order */
+    for (let k = 0; k < this.n; k++) this.place[mixed[k]] = k;
     Object.assign(this, glProgram(gl, POINT_VERTEX, POINT_FRAGMENT));
     this.array = gl.createVertexArray();
     gl.bindVertexArray(this.array);
-    this.attribute("place", xy, 2, gl.FLOAT, false);
+    this.placeBuffer = this.attribute("place", this.storedXy(xy), 2, gl.FLOAT, false);
     this.paintBuffer = this.attribute("paint", new Uint8Array(4 * this.n), 4, gl.UNSIGNED_BYTE, true);
     this.orderBuffer = gl.createBuffer();
     gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, this.orderBuffer);
@@ -66,17 +71,42 @@ class Points {
     return buffer;
   }
 
-  /* paint: bytes r, g, b, a; order: the cells, those drawn last on top. */
+  storedXy(xy) {
+    const out = new Float32Array(2 * this.n);
+    for (let k = 0; k < this.n; k++) {
+      out[2 * k] = xy[2 * this.mixed[k]];
+      out[2 * k + 1] = xy[2 * this.mixed[k] + 1];
+    }
+    return out;
+  }
+
+  /* Four bytes a cell, taken as one number. */
+  storedPaint(paint) {
+    const from = new Uint32Array(paint.buffer);
+    const out = new Uint32Array(this.n);
+    for (let k = 0; k < this.n; k++) out[k] = from[this.mixed[k]];
+    return out;
+  }
+
+  places(cells) {
+    const out = new Uint32Array(this.n);
+    for (let k = 0; k < this.n; k++) out[k] = this.place[cells[k]];
+    return out;
+  }
+
+  /* paint: bytes r, g, b, a; order: the cells, those drawn last on top, or null: as they are stored. */
   color(paint, order) {
     const gl = this.gl;
+    this.ordered = order !== null;
     gl.bindVertexArray(this.array);
     gl.bindBuffer(gl.ARRAY_BUFFER, this.paintBuffer);
-    gl.bufferData(gl.ARRAY_BUFFER, paint, gl.STATIC_DRAW);
-    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, order, gl.STATIC_DRAW);
+    gl.bufferData(gl.ARRAY_BUFFER, this.storedPaint(paint), gl.STATIC_DRAW);
+    if (this.ordered) gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, this.places(order), gl.STATIC_DRAW);
     gl.bindVertexArray(null);
   }
 
-  draw(view, ratio) {
+  /* Cells from .. to - 1, of the order given if `ordered`, else of that of storage; size: in pixels of the page. */
+  draw({ view, ratio }, size, from, to, ordered) {
     const gl = this.gl;
     gl.useProgram(this.program);
     gl.bindVertexArray(this.array);
@@ -84,8 +114,9 @@ class Points {
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
     gl.uniform2f(this.at.center, view.cx, view.cy);
     gl.uniform2f(this.at.factor, (2 * view.scale) / view.width, (2 * view.scale) / view.height);
-    gl.uniform1f(this.at.size, view.pointSize(this.n) * ratio);
-    gl.drawElements(gl.POINTS, this.n, gl.UNSIGNED_INT, 0);
+    gl.uniform1f(this.at.size, size * ratio);
+    if (ordered && this.ordered) gl.drawElements(gl.POINTS, to - from, gl.UNSIGNED_INT, 4 * from);
+    else gl.drawArrays(gl.POINTS, from, to - from);
     gl.bindVertexArray(null);
   }
 }
