@@ -4,7 +4,7 @@ atlas.py CELLS.h5ad OUT.h5ad N_CELLS [SEED]
 
 A new cell takes a real cell's counts x and draws Poisson(x * Gamma(20) / 20): counts spread as those of a sister cell would. Written block
 by block as CSR (int32 indices, float32 counts, no compression), so that the file can be larger than memory; obs column `split`
-marks a tenth of the real cells, with all that come from them, as test.
+marks a tenth of the real cells, with all that come from them, as test; `parent` is the number of the real cell.
 """
 import sys
 
@@ -24,7 +24,7 @@ def main():
     counts = sparse.csr_matrix(cells.X)
     test = rng.random(cells.n_obs) < 0.1
     parents = rng.integers(0, cells.n_obs, n)
-    obs = pd.DataFrame({"split": pd.Categorical(np.where(test[parents], "test", "train"))}, index=[f"c{i}" for i in range(n)])
+    obs = pd.DataFrame({"split": pd.Categorical(np.where(test[parents], "test", "train")), "parent": parents}, index=[f"c{i}" for i in range(n)])
     anndata.AnnData(obs=obs, var=cells.var[[]]).write_h5ad(out)
     with h5py.File(out, "a") as f:
         if "X" in f:
