@@ -3,6 +3,7 @@
 #include "cells_in.h"
 #include "commands.h"
 #include "run_place.h"
+#include "strangeness.h"
 #include "text_out.h"
 
 #include <math.h>
@@ -104,6 +105,58 @@ static void print_class(FILE *f, const explained *e, int64_t i)
     fprintf(f, "\t%.4f\t%.4f\t%s", m->share[1], m->fit, strange ? "never observed" : mixture ? "chimera" : "known");
 }
 
+/* --------------------------------------------------------------------------------------- the tables */
+
+/* What is known of n cells. */
+typedef struct judged {
+    const iso_scored *s;
+    int64_t n;
+    double *log_q, *p, *fdr;
+    explained mix;
+    iso_strangeness strange;              /* of images */
+    iso_usual usual;
+} judged;
+
+static void print_counts(FILE *f, const judged *j)
+{
+    fprintf(f, "cell\tlog_density\tp_value\tfdr\tmixture_weight\tmixture_fit\tclass\n");
+    for (int64_t i = 0; i < j->n; i++) {
+        iso_put_name(f, j->s->data->obs.index[i]);
+        fprintf(f, "\t%.4f\t%.6g\t%.6g", j->log_q[i], j->p[i], j->fdr[i]);
+        if (j->mix.cell) print_class(f, &j->mix, i);
+        else fputs("\t\t\t", f);
+        putc('\n', f);
+    }
+}
+
+/* Images may be strange in three ways, and three times the least of their p-values is one for all (Bonferroni). */
+static iso_status print_images(FILE *f, const judged *j, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    double *all = NULL, *fdr = NULL;
+    bool known = j->usual.n > 0;
+    ALLOC(all, j->n, sizeof *all);
+    ALLOC(fdr, j->n, sizeof *fdr);
+    for (int64_t i = 0; i < j->n; i++) {
+        double least = fmin(iso_elbo_p(&j->usual, j->strange.elbo[i]), iso_unexplained_p(&j->usual, j->strange.unexplained[i]));
+        all[i] = known ? fmin(1, 3 * fmin(j->p[i], least)) : j->p[i];
+    }
+    TRY(false_discovery_rates(all, j->n, fdr, err));
+    fprintf(f, "cell\tlog_density\tp_value\telbo\telbo_p\tunexplained\tunexplained_p\tanomaly_p\tfdr\tclass\n");
+    for (int64_t i = 0; i < j->n; i++) {
+        iso_put_name(f, j->s->data->obs.index[i]);
+        fprintf(f, "\t%.4f\t%.6g\t%.4f\t", j->log_q[i], j->p[i], j->strange.elbo[i]);
+        if (known) fprintf(f, "%.6g", iso_elbo_p(&j->usual, j->strange.elbo[i]));
+        fprintf(f, "\t%.5f\t", j->strange.unexplained[i]);
+        if (known) fprintf(f, "%.6g", iso_unexplained_p(&j->usual, j->strange.unexplained[i]));
+        fprintf(f, "\t%.6g\t%.6g\t%s\n", all[i], fdr[i], all[i] <= 5 * TAIL ? "never observed" : "known");
+    }
+done:
+    iso_free(all);
+    iso_free(fdr);
+    return st;
+}
+
 iso_status iso_cmd_anomaly(iso_env *env, const iso_options *o, const char *command_line, iso_error *err)
 {
     iso_status st = ISO_OK;
@@ -112,32 +165,30 @@ iso_status iso_cmd_anomaly(iso_env *env, const iso_options *o, const char *comma
     iso_scored s = {0};
     iso_text_out t = {0};
     float *mu = NULL;
-    double *log_q = NULL, *p = NULL, *q = NULL;
-    explained mix = {0};
+    judged j = {.s = &s};
     (void)command_line;
     TRY(iso_text_open(o, &t, err));
     TRY(iso_run_open(env, o, &r, err));
     TRY(iso_scored_open(env, o, &s, err));
     TRY(iso_run_support(env, &r, &support, err));
-    int64_t n = s.data->x.n_rows, L = s.model->v.c.n_latent, low = 0;
+    int64_t n = j.n = s.data->x.n_rows, L = s.model->v.c.n_latent, low = 0;
     ALLOC(mu, n * L, sizeof *mu);
-    ALLOC(log_q, n, sizeof *log_q);
-    ALLOC(p, n, sizeof *p);
-    ALLOC(q, n, sizeof *q);
+    ALLOC(j.log_q, n, sizeof *j.log_q);
+    ALLOC(j.p, n, sizeof *j.p);
+    ALLOC(j.fdr, n, sizeof *j.fdr);
     TRY(iso_evaluate(s.evaluator, NULL, n, 0, 0, 0, &(iso_cell_scores){.mu = mu}, err));
-    TRY(iso_density_log(env, &support.density, mu, n, NULL, log_q, err));
+    TRY(iso_density_log(env, &support.density, mu, n, NULL, j.log_q, err));
     const int32_t *batch = s.model->has_batch ? s.bound.cells.codes[0] : NULL;
-    for (int64_t i = 0; i < n; i++) p[i] = iso_support_p(&support, batch ? batch[i] : -1, log_q[i]);
-    TRY(false_discovery_rates(p, n, q, err));
-    TRY(explain(env, &r, s.bound.x, &mix, err));
-    fprintf(t.file, "cell\tlog_density\tp_value\tfdr\tmixture_weight\tmixture_fit\tclass\n");
-    for (int64_t i = 0; i < n; i++) {
-        iso_put_name(t.file, s.data->obs.index[i]);
-        fprintf(t.file, "\t%.4f\t%.6g\t%.6g", log_q[i], p[i], q[i]);
-        if (mix.cell) print_class(t.file, &mix, i);
-        else fputs("\t\t\t", t.file);
-        putc('\n', t.file);
-        low += p[i] <= 0.05;
+    for (int64_t i = 0; i < n; i++) j.p[i] = iso_support_p(&support, batch ? batch[i] : -1, j.log_q[i]);
+    for (int64_t i = 0; i < n; i++) low += j.p[i] <= 0.05;
+    if (s.data->images) {
+        TRY(iso_strangeness_of(env, s.model, &s.bound, s.evaluator, mu, (uint64_t)iso_opt_int(o, "seed"), &j.strange, err));
+        TRY(iso_usual_of(&r, &j.usual, err));
+        TRY(print_images(t.file, &j, err));
+    } else {
+        TRY(false_discovery_rates(j.p, n, j.fdr, err));
+        TRY(explain(env, &r, s.bound.x, &j.mix, err));
+        print_counts(t.file, &j);
     }
     TRY(iso_text_commit(&t, err));
     iso_info(env, "%.1f %% of the cells lie where at most 5 %% of the reference do (%lld %s cells)", 100 * (double)low / (double)n,
@@ -147,10 +198,12 @@ done:
     iso_support_clear(&support);
     iso_scored_close(&s);
     iso_run_close(&r);
+    iso_strangeness_clear(&j.strange);
+    iso_strangeness_clear(&j.usual.sorted);
     iso_free(mu);
-    iso_free(log_q);
-    iso_free(p);
-    iso_free(q);
-    iso_free(mix.cell);
+    iso_free(j.log_q);
+    iso_free(j.p);
+    iso_free(j.fdr);
+    iso_free(j.mix.cell);
     return st;
 }

@@ -219,6 +219,8 @@ static iso_status make_map(iso_env *env, iso_run *r, iso_error *err)
     if (!iso_opt_flag(r->options, "map")) goto done;
     iso_progress(env, 0.2, "neighbours, clusters, layout");
     TRY(iso_atlas_make(env, r->mu, n, L, r->options, true, &r->atlas, err));
+    if (r->data->images)
+        TRY(iso_strangeness_of(env, r->fitted.model, &r->fitted.bound, e, r->mu, (uint64_t)iso_opt_int(r->options, "seed"), &r->strangeness, err));
     iso_progress(env, 0.5, "densities and voids");
     TRY(survey(env, r, err));
     iso_progress(env, 0.7, "agreement with labels");
@@ -280,6 +282,7 @@ static void run_clear(iso_run *r)
     iso_free(r->mu);
     iso_free(r->variance);
     iso_free(r->mixture_codes);
+    iso_strangeness_clear(&r->strangeness);
     iso_free(r->mixture_second);
     iso_free(r->mixture_fit);
     iso_free(r->mixture_depth);

@@ -191,7 +191,12 @@ static const command rows[] = {
              "clusters): the second largest share, and how well the mixture fits; empty for runs without a map or "
              "counts\n"
              "class\tnever observed: no mixture of groups fits as well as it does for 99 % of the run's cells of its depth; chimera: one "
-             "fits, and its second share is larger than theirs (a doublet, or a state between groups); else known",
+             "fits, and its second share is larger than theirs (a doublet, or a state between groups); else known\n"
+             "elbo, elbo_p\tof images, in place of the mixture: the ELBO, and the share of the run's held-out images with one as low\n"
+             "unexplained, unexplained_p\tof images: the share of the image's variance that its place in the latent space does not explain, "
+             "without the grid of details; and the share of held-out images with one as large\n"
+             "anomaly_p\tof images: three times the least of p_value, elbo_p and unexplained_p; fdr is of these; class is never observed at "
+             "0.05 and below, else known",
          .examples = "anomaly healthy_run patients.h5ad -o anomaly.tsv",
      },
      iso_cmd_anomaly},

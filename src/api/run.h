@@ -6,6 +6,7 @@
 #include "atlas.h"
 #include "landscape.h"
 #include "model.h"
+#include "strangeness.h"
 #include "realism.h"
 #include "ways.h"
 
@@ -22,6 +23,7 @@ typedef struct iso_run {
     iso_label_scores scores, pca_scores;
     /* Each cell as a mixture of groups, labels or else clusters (see mixture.h); NULL without a map or counts. */
     int32_t *mixture_codes, n_mixture;
+    iso_strangeness strangeness;          /* of images with a map */
     double *mixture_second, *mixture_fit, *mixture_depth;
     iso_judge judge;                      /* what places are judged by: the groups' mixture and the rules are learned from these cells */
     iso_heads heads;

@@ -57,6 +57,8 @@ iso_status iso_run_write_h5ad(iso_env *env, const iso_run *r, iso_error *err)
                                 {.name = (char *)"is_prototype", .kind = ISO_COL_BOOL, .bools = r->is_prototype},
                                 {.name = (char *)"log_density", .kind = ISO_COL_REAL, .reals = r->landscape.log_density},
                                 {.name = (char *)"p_value", .kind = ISO_COL_REAL, .reals = r->landscape.p_value},
+                                {.name = (char *)"elbo", .kind = ISO_COL_REAL, .reals = r->strangeness.elbo},
+                                {.name = (char *)"unexplained", .kind = ISO_COL_REAL, .reals = r->strangeness.unexplained},
                                 {.name = (char *)"mixture_group",
                                  .kind = ISO_COL_CATEGORY,
                                  .codes = r->mixture_codes,
