@@ -15,7 +15,7 @@ from ._data import floats, numbers, open_data
 from ._library import EDATA, EUSAGE, Error, Options, call, library, run
 
 Scores = namedtuple("Scores", "elbo reconstruction log_p")
-Scores.__doc__ = "Nats a cell, each an array [n]; log_p is None without samples."
+Scores.__doc__ = "Nats a cell, each an array [n]; log_p is None without samples, NaN where a model of images has a grid beside z."
 
 
 class Interrupted(KeyboardInterrupt):
@@ -177,7 +177,7 @@ class Model:
 
     def score(self, data, batch=None, *, n_draws=5, n_samples=200, seed=0, channels_last=False, layer=None):
         """Scores(elbo, reconstruction, log_p): the first two means over n_draws draws of z, the last from n_samples importance
-        samples; 0: without it."""
+        samples; 0: without it. It is NaN where a model of images has a grid beside z."""
         n_samples = 0 if self.info["config"]["autoencoder"] else _whole("n_samples", n_samples)
         n_draws, seed = _whole("n_draws", n_draws, least=1), _whole("seed", seed, most=2**64 - 1)
         with self._open(data, batch, channels_last, layer) as d:

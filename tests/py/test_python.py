@@ -205,6 +205,7 @@ def test_images_have_the_units_of_the_data(py, images):
     assert sampled.shape == (5, 1, 32, 32) and abs(np.median(sampled) - 100) < 50 and 200 < np.percentile(sampled, 99) < 1500
     assert not np.array_equal(sampled, image_model.sample(5, seed=1))
     scores = image_model.score(images[:20], n_draws=2, n_samples=0)
+    assert np.isnan(image_model.score(images[:2], n_samples=1).log_p).all()         # with the grid
     assert scores.log_p is None and np.isfinite(scores.elbo).all() and (scores.elbo < scores.reconstruction).all()
 
 
