@@ -48,7 +48,7 @@ typedef struct iso_layout_curve { real a, b; } iso_layout_curve;      /* likenes
 /* out [p, p] (+)= L in [q, q] L^T, squares of vectors [length] whose rows and columns lie row and col numbers apart. */
 typedef void iso_lift_fn(int64_t length, const real *in, int64_t in_row, int64_t in_col, real *out, int64_t out_row, int64_t out_col, bool add);
 /* Winograd's filters with two outputs and r taps a side, hence n = r + 1 points: taps [r, r], inputs [n, n] and products [n, n], outputs
- * [2, 2]; those with un- are the adjoints. */
+ * [2, 2]; those with un- are the adjoints. untaps and write heed `add`; unread always adds, the others never. */
 typedef struct iso_winograd { iso_lift_fn *taps, *untaps, *read, *unread, *write, *unwrite; } iso_winograd;
 
 typedef struct iso_kernels {

@@ -194,7 +194,8 @@ def test_page_holds_the_same(page, folder, counts):
 
 
 def test_small_program(folder):
-    assert (folder.folder / "explorer.wasm").stat().st_size < 320_000
+    """The page's own code may be 1.5 MB; its decoders, of counts and of images, are to stay a quarter of that."""
+    assert (folder.folder / "explorer.wasm").stat().st_size < 375_000
 
 
 def test_without_counts(isolario, run, paul15, tmp_path):

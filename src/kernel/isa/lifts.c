@@ -25,7 +25,7 @@ enum { WIDTH = BYTES / sizeof(real) };
     } while (0)
 
 /* Numbers k .. of all vectors, as many as there are in a `type`. */
-#define LIFT(type, p, q)                                                                                                            \
+#define LIFT(type, p, q, ADDS)                                                                                                            \
     do {                                                                                                                            \
         type rows[p][q];                                                                                                            \
         for (int b = 0; b < (q); b++) {                                                                                             \
@@ -43,34 +43,35 @@ enum { WIDTH = BYTES / sizeof(real) };
                 type *to = (type *)(out + i * out_row + j * out_col + k), sum = {0};                                                 \
                 bool begun = false;                                                                                                 \
                 for (int b = 0; b < (q); b++) ADD_TERM(sum, begun, L[j][b], rows[i][b]);                                             \
-                if (add) sum += *to;                                                                                                \
+                if (ADDS) sum += *to;                                                                                               \
                 *to = sum;                                                                                                          \
             }                                                                                                                       \
     } while (0)
 
-#define DEFINE_LIFT(name, p, q, ...)                                                                                                \
+#define DEFINE_LIFT(name, p, q, ADDS, ...)                                                                                                \
     static void name(int64_t length, const real *in, int64_t in_row, int64_t in_col, real *out, int64_t out_row, int64_t out_col,   \
                      bool add)                                                                                                      \
     {                                                                                                                               \
+        (void)add;                                                                                                                  \
         static const double L[p][q] = __VA_ARGS__;                                                                                  \
         int64_t k = 0;                                                                                                              \
-        for (; k + WIDTH <= length; k += WIDTH) LIFT(vec, p, q);                                                                     \
-        for (; k < length; k++) LIFT(real, p, q);                                                                                    \
+        for (; k + WIDTH <= length; k += WIDTH) LIFT(vec, p, q, ADDS);                                                                     \
+        for (; k < length; k++) LIFT(real, p, q, ADDS);                                                                                    \
     }
 
-DEFINE_LIFT(read2, 3, 3, {{1, -1, 0}, {0, 1, 0}, {0, -1, 1}})
-DEFINE_LIFT(unread2, 3, 3, {{1, 0, 0}, {-1, 1, -1}, {0, 0, 1}})
-DEFINE_LIFT(taps2, 3, 2, {{1, 0}, {1, 1}, {0, 1}})
-DEFINE_LIFT(untaps2, 2, 3, {{1, 1, 0}, {0, 1, 1}})
-DEFINE_LIFT(write2, 2, 3, {{1, 1, 0}, {0, 1, 1}})
-DEFINE_LIFT(unwrite2, 3, 2, {{1, 0}, {1, 1}, {0, 1}})
+DEFINE_LIFT(read2, 3, 3, false, {{1, -1, 0}, {0, 1, 0}, {0, -1, 1}})
+DEFINE_LIFT(unread2, 3, 3, true, {{1, 0, 0}, {-1, 1, -1}, {0, 0, 1}})
+DEFINE_LIFT(taps2, 3, 2, false, {{1, 0}, {1, 1}, {0, 1}})
+DEFINE_LIFT(untaps2, 2, 3, add, {{1, 1, 0}, {0, 1, 1}})
+DEFINE_LIFT(write2, 2, 3, add, {{1, 1, 0}, {0, 1, 1}})
+DEFINE_LIFT(unwrite2, 3, 2, false, {{1, 0}, {1, 1}, {0, 1}})
 
-DEFINE_LIFT(read3, 4, 4, {{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, 1, 0, -1}})
-DEFINE_LIFT(unread3, 4, 4, {{1, 0, 0, 0}, {0, 1, -1, 1}, {-1, 1, 1, 0}, {0, 0, 0, -1}})
-DEFINE_LIFT(taps3, 4, 3, {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}})
-DEFINE_LIFT(untaps3, 3, 4, {{1, 0.5, 0.5, 0}, {0, 0.5, -0.5, 0}, {0, 0.5, 0.5, 1}})
-DEFINE_LIFT(write3, 2, 4, {{1, 1, 1, 0}, {0, 1, -1, -1}})
-DEFINE_LIFT(unwrite3, 4, 2, {{1, 0}, {1, 1}, {1, -1}, {0, -1}})
+DEFINE_LIFT(read3, 4, 4, false, {{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, 1, 0, -1}})
+DEFINE_LIFT(unread3, 4, 4, true, {{1, 0, 0, 0}, {0, 1, -1, 1}, {-1, 1, 1, 0}, {0, 0, 0, -1}})
+DEFINE_LIFT(taps3, 4, 3, false, {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}})
+DEFINE_LIFT(untaps3, 3, 4, add, {{1, 0.5, 0.5, 0}, {0, 0.5, -0.5, 0}, {0, 0.5, 0.5, 1}})
+DEFINE_LIFT(write3, 2, 4, add, {{1, 1, 1, 0}, {0, 1, -1, -1}})
+DEFINE_LIFT(unwrite3, 4, 2, false, {{1, 0}, {1, 1}, {1, -1}, {0, -1}})
 
 const iso_winograd KERNEL(winograd)[2] = {
     {.taps = taps2, .untaps = untaps2, .read = read2, .unread = unread2, .write = write2, .unwrite = unwrite2},
