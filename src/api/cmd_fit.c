@@ -322,6 +322,15 @@ done:
     return st;
 }
 
+/* A folder in which nothing came to be but the log: refused options or data leave nothing behind. */
+static void take_back(const iso_run *r)
+{
+    char *log = iso_run_path(r, "log.txt");
+    if (log) remove(log);
+    rmdir(r->folder);                    /* fails where something else is in it */
+    iso_free(log);
+}
+
 iso_status iso_cmd_fit(iso_env *env, const iso_options *o, const char *command_line, iso_error *err)
 {
     iso_status st = ISO_OK;
@@ -351,6 +360,7 @@ iso_status iso_cmd_fit(iso_env *env, const iso_options *o, const char *command_l
                                                        : "failed",
                                           st ? NULL : err);
     if (st == ISO_OK) st = closed;
+    if (st == ISO_EUSAGE || st == ISO_EDATA) take_back(&r);
 done:
     run_clear(&r);
     iso_dataset_free(d);

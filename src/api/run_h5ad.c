@@ -39,7 +39,7 @@ iso_status iso_run_write_h5ad(iso_env *env, const iso_run *r, iso_error *err)
     mark(split, p->validation, p->n_validation, VALIDATION);
     mark(split, p->test, p->n_test, TEST);
     FAIL_IF(!(path = iso_run_path(r, "latent.h5ad")), ISO_EMEMORY, "out of memory");
-    const iso_column extra[] = {{.name = (char *)"leiden",
+    const iso_column all[] = {{.name = (char *)"leiden",
                                  .kind = ISO_COL_CATEGORY,
                                  .codes = r->atlas.clusters,
                                  .categories = clusters,
@@ -67,6 +67,10 @@ iso_status iso_run_write_h5ad(iso_env *env, const iso_run *r, iso_error *err)
                                 {.name = (char *)"mixture_weight", .kind = ISO_COL_REAL, .reals = r->mixture_second},
                                 {.name = (char *)"mixture_fit", .kind = ISO_COL_REAL, .reals = r->mixture_fit},
                                 {.name = (char *)"mixture_depth", .kind = ISO_COL_REAL, .reals = r->mixture_depth}};
+    iso_column extra[sizeof all / sizeof *all];
+    int n_extra = 0;
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++)           /* what this run has: not all have a map, mixtures, images */
+        if (all[k].codes || all[k].reals || all[k].bools) extra[n_extra++] = all[k];
     const iso_h5ad_array obsm[] = {
         {"X_umap", 2, r->atlas.xy}, {"X_isolario", L, r->mu}, {"X_isolario_var", L, r->variance}};
     const iso_h5ad_sparse obsp[] = {{"connectivities", &r->atlas.connectivities}, {"distances", &r->atlas.distances}};
@@ -98,8 +102,8 @@ iso_status iso_run_write_h5ad(iso_env *env, const iso_run *r, iso_error *err)
     int n_uns = sizeof uns / sizeof *uns;
     bool ae = m->v.c.autoencoder, map = r->atlas.xy != NULL;
     iso_h5ad_out out = {.obs = &r->data->obs,
-                        .extra_obs = extra + !map,
-                        .n_extra_obs = (map ? 6 : 1) + (r->mixture_fit ? 4 : 0),
+                        .extra_obs = extra,
+                        .n_extra_obs = n_extra,
                         .obsm = obsm + !map,
                         .n_obsm = 3 - !map - ae,
                         .obsp = obsp,

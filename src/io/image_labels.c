@@ -3,6 +3,7 @@
 #include "images.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,6 +124,17 @@ done:
     return st;
 }
 
+static bool same_values(const iso_column *a, const iso_column *b, int64_t n)
+{
+    if (a->kind != b->kind) return false;
+    for (int64_t i = 0; i < n; i++) {
+        if (a->ints && a->ints[i] != b->ints[i]) return false;
+        if (a->reals && !(fabs(a->reals[i] - b->reals[i]) <= 1e-6 * fabs(a->reals[i]))) return false;      /* as the table rounds them */
+        if (a->strings && strcmp(a->strings[i] ? a->strings[i] : "", b->strings[i] ? b->strings[i] : "") != 0) return false;
+    }
+    return true;
+}
+
 iso_status iso_images_add_labels(iso_env *env, iso_images *im, const char *path, iso_error *err)
 {
     iso_status st = ISO_OK;
@@ -139,9 +151,16 @@ iso_status iso_images_add_labels(iso_env *env, iso_images *im, const char *path,
     for (int k = 0; k < table.n_columns; k++) {
         const iso_column *c = &table.columns[k];
         if (c == key) continue;
-        FAIL_IF(iso_frame_column(&im->obs, c->name), ISO_EDATA,
-                "%s: the images have a column \"%s\" already; rename one", path, c->name);
-        TRY(pick_rows(c, row_of, im->n, &columns[im->obs.n_columns++], err));
+        const iso_column *before = iso_frame_column(&im->obs, c->name);
+        iso_column *picked = &columns[im->obs.n_columns];
+        im->obs.n_columns++;
+        TRY(pick_rows(c, row_of, im->n, picked, err));
+        if (before && same_values(before, picked, im->n)) {
+            iso_column_clear(picked, im->n);
+            im->obs.n_columns--;
+            continue;
+        }
+        FAIL_IF(before, ISO_EDATA, "%s: the images have a column \"%s\" already, with other values; rename one", path, c->name);
     }
     if (table.n_rows > im->n)
         iso_info(env, "%s: %lld rows are of no image here", path, (long long)(table.n_rows - im->n));

@@ -1,0 +1,167 @@
+"""Models of images by the commands: every law, bits, conditions, sizes, anomalies, and what they refuse."""
+import csv
+import json
+
+import pytest
+
+np = pytest.importorskip("numpy")
+h5py = pytest.importorskip("h5py")
+tifffile = pytest.importorskip("tifffile")
+
+FEW = ("--max-epochs", 3, "--first-channels", 16, "--quiet")
+
+
+@pytest.fixture(scope="module")
+def cells(isolario, tmp_path_factory):
+    """240 synthetic cells of 32 x 32."""
+    path = tmp_path_factory.mktemp("cells") / "cells.npz"
+    isolario("simulate", "cells", "-n", 240, "--size", 32, "-o", path, "--quiet")
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(isolario, cells, tmp_path_factory):
+    """A run of the plain law, long enough to draw cells."""
+    folder = tmp_path_factory.mktemp("run") / "run"
+    isolario("fit", cells, "-o", folder, "--labels-key", "label", "--max-epochs", 60, "--batch-size", 8, "--first-channels", 16, "--no-early-stopping",
+             "--quiet")
+    return folder
+
+
+def about(folder):
+    return json.loads((folder / "run.json").read_text())
+
+
+def latent(path):
+    with h5py.File(path) as f:
+        return f["obsm/X_isolario"][:], f["obsm/X_isolario_var"][:]
+
+
+def table(text):
+    return list(csv.DictReader(text.splitlines(), delimiter="\t"))
+
+
+@pytest.mark.parametrize("law", ["gaussian", "wavelet", "photon", "feature", "mse"])
+@pytest.mark.parametrize("grid", [0, 4])
+def test_every_law_learns(isolario, cells, tmp_path, law, grid):
+    isolario("fit", cells, "-o", tmp_path / "run", "--likelihood", law, "--grid", grid, "--no-map", *FEW, "--batch-size", 16)
+    rows = list(csv.DictReader((x for x in open(tmp_path / "run" / "log.txt") if not x.startswith("#")), delimiter="\t"))
+    elbo = [float(row["train_elbo"]) for row in rows]
+    assert len(elbo) == 3 and np.all(np.isfinite(elbo)) and elbo[-1] > elbo[0]
+    isolario("reconstruct", tmp_path / "run", cells, "-o", tmp_path / "again.npz", "--quiet")
+    again = np.load(tmp_path / "again.npz")["images"]
+    assert again.shape == (240, 1, 32, 32) and np.all(np.isfinite(again))
+
+
+def test_reconstructions_are_like_the_clean_cells(isolario, cells, run, tmp_path):
+    isolario("reconstruct", run, cells, "-o", tmp_path / "again.npz", "--quiet")
+    clean, again = np.load(cells)["clean"].reshape(240, -1), np.load(tmp_path / "again.npz")["images"].reshape(240, -1)
+    assert np.mean((again - clean) ** 2) < 0.25 * np.mean((clean.mean(0) - clean) ** 2)
+
+
+def test_a_fixed_sigma_collapses_and_its_cure_is_named(isolario, cells, tmp_path):
+    done = isolario("fit", cells, "-o", tmp_path / "run", "--likelihood", "mse", "--grid", 0, "--no-map", *FEW)
+    d = about(tmp_path / "run")["diagnosis"]
+    assert d["verdict"] == "collapsed" and "--likelihood gaussian" in d["cure"] and "--likelihood gaussian" in done.stderr
+
+
+def test_same_bits_for_any_number_of_threads(isolario, cells, tmp_path):
+    for t in (1, 2, 3):
+        isolario("fit", cells, "-o", tmp_path / f"{t}", "--threads", t, "--no-map", "--max-epochs", 1, "--quiet", "--seed", 5)
+    a, b, c = (latent(tmp_path / f"{t}" / "latent.h5ad") for t in (1, 2, 3))
+    assert np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1]) and np.array_equal(a[0], c[0])
+    weights = [(tmp_path / f"{t}" / "model.safetensors").read_bytes() for t in (1, 2, 3)]
+    tensors = [w[8 + int.from_bytes(w[:8], "little"):] for w in weights]
+    assert tensors[0] == tensors[1] == tensors[2]
+
+
+def test_embed_gives_the_latent_of_the_run(isolario, cells, run, tmp_path):
+    isolario("embed", run, cells, "-o", tmp_path / "e.h5ad", "--quiet")
+    for a, b in zip(latent(tmp_path / "e.h5ad"), latent(run / "latent.h5ad")):
+        assert np.allclose(a, b, atol=1e-5)
+
+
+def test_new_cells_have_the_units_of_the_file(isolario, cells, run, tmp_path):
+    isolario("sample", run, "-n", 50, "-o", tmp_path / "new.npz", "--quiet")
+    images, new = np.load(cells)["images"].astype(float), np.load(tmp_path / "new.npz")["images"]
+    assert new.shape == (50, 1, 32, 32)
+    assert abs(new.mean() - images.mean()) < 0.3 * images.mean() and np.percentile(new, 99) > 0.4 * np.percentile(images, 99)
+    isolario("sample", run, "-n", 3, "-o", tmp_path / "tiffs", "--quiet")
+    assert sorted(tifffile.imread(f).shape for f in (tmp_path / "tiffs").glob("*.tif*")) == [(32, 32)] * 3
+
+
+@pytest.mark.parametrize("shape,dtype", [((3, 50, 70), "uint8"), ((8, 33, 32), "float32"), ((1, 100, 256), "uint16")])
+def test_sizes_and_channels(isolario, tmp_path, shape, dtype):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "x.npz", images=(rng.random((20, *shape)) * 200).astype(dtype))
+    isolario("fit", tmp_path / "x.npz", "-o", tmp_path / "run", "--no-map", "--max-epochs", 1, "--first-channels", 8, "--quiet")
+    isolario("reconstruct", tmp_path / "run", tmp_path / "x.npz", "-o", tmp_path / "r.npz", "--quiet")
+    assert np.load(tmp_path / "r.npz")["images"].shape == (20, *shape)
+
+
+def test_a_plate_as_batch(isolario, tmp_path):
+    """The decoder is told the plate: a plate that is brighter need not be in z, and must be named to embed."""
+    rng = np.random.default_rng(1)
+    plate = np.arange(120) % 2
+    images = rng.normal(100, 5, (120, 1, 16, 16)) + 60 * plate[:, None, None, None]
+    np.savez(tmp_path / "x.npz", images=images.astype("float32"), plate=np.array(["a", "b"])[plate])
+    np.savez(tmp_path / "bare.npz", images=images.astype("float32"))
+    isolario("fit", tmp_path / "x.npz", "-o", tmp_path / "run", "--batch-key", "plate", "--no-map", "--max-epochs", 20, "--quiet")
+    isolario("reconstruct", tmp_path / "run", tmp_path / "x.npz", "-o", tmp_path / "r.npz", "--quiet")
+    again = np.load(tmp_path / "r.npz")["images"].mean((1, 2, 3))
+    assert abs(again[plate == 1].mean() - again[plate == 0].mean() - 60) < 10
+    bad = isolario("embed", tmp_path / "run", tmp_path / "bare.npz", "-o", tmp_path / "e.h5ad", check=False)
+    assert bad.returncode != 0 and "plate" in bad.stderr and not (tmp_path / "e.h5ad").exists()
+
+
+def test_strange_images_are_told(isolario, cells, run, tmp_path):
+    images = np.load(cells)["images"]
+    strange = np.random.default_rng(2).permuted(images[:60].reshape(60, -1), axis=1).reshape(60, 1, 32, 32)      # the same pixels, dealt anew
+    np.savez(tmp_path / "x.npz", images=np.concatenate([images[60:180], strange]))
+    rows = table(isolario("anomaly", run, tmp_path / "x.npz", "--quiet").stdout)
+    p = np.array([float(row["anomaly_p"]) for row in rows])
+    for row in rows[::40]:
+        least = min(float(row["p_value"]), float(row["elbo_p"]), float(row["unexplained_p"]))
+        assert float(row["anomaly_p"]) == pytest.approx(min(1, 3 * least), rel=1e-4)
+    unexplained = np.array([float(row["unexplained"]) for row in rows])
+    assert (unexplained[:120, None] < unexplained[None, 120:]).mean() > 0.95
+    assert np.median(p[120:]) < 0.15 < np.median(p[:120])
+
+
+def test_report_and_files_of_a_run(run):
+    html = (run / "report.html").read_text()
+    assert "data:image/png;base64," in html and "32 x 32 pixels" in html
+    with h5py.File(run / "latent.h5ad") as f:
+        assert np.all(np.isfinite(f["obs/elbo"][:])) and np.all(f["obs/unexplained"][:] > 0)
+    d = about(run)
+    assert d["training"]["epochs"] == 60 and all(np.isfinite(x) for x in d["diagnosis"]["kl_per_dim"])
+
+
+def test_labels_again(isolario, cells, tmp_path):
+    """The table that is written beside the archive holds the archive's own columns."""
+    isolario("fit", cells, "--labels", cells.with_suffix(".csv"), "-o", tmp_path / "run", "--no-map", "--max-epochs", 1, "--quiet")
+    other = tmp_path / "other.csv"
+    other.write_text(cells.with_suffix(".csv").read_text().replace("tubular", "round"))
+    bad = isolario("fit", cells, "--labels", other, "-o", tmp_path / "bad", "--no-map", check=False)
+    assert bad.returncode == 2 and '"label"' in bad.stderr and not (tmp_path / "bad").exists()
+
+
+@pytest.mark.parametrize("arguments,words", [
+    (("fit", "{cells}", "--likelihood", "zinb", "-o", "{out}"), "for images: gaussian"),
+    (("fit", "{counts}", "--likelihood", "wavelet", "-o", "{out}"), "is for images"),
+    (("embed", "{run}", "{counts}", "-o", "{out}"), "the model is of images"),
+    (("reconstruct", "{run}", "{counts}", "-o", "{out}"), "the model is of images"),
+    (("embed", "{run}", "{small}", "-o", "{out}"), "32 x 32"),
+    (("anomaly", "{run}", "{channels}", "-o", "{out}"), "channel"),
+    (("fit", "{nan}", "-o", "{out}"), "NaN"),
+])
+def test_refusals(isolario, cells, run, paul15, tmp_path, arguments, words):
+    images = np.load(cells)["images"].astype("float32")
+    np.savez(tmp_path / "small.npz", images=images[:, :, :16])
+    np.savez(tmp_path / "channels.npz", images=np.repeat(images, 2, axis=1))
+    images[3, 0, 4, 5] = np.nan
+    np.savez(tmp_path / "nan.npz", images=images)
+    names = {"cells": cells, "counts": paul15, "run": run, "out": tmp_path / "out", **{k: tmp_path / f"{k}.npz" for k in ("small", "channels", "nan")}}
+    bad = isolario(*[a.format(**names) for a in arguments], check=False)
+    assert bad.returncode in (1, 2) and words in bad.stderr, bad.stderr
+    assert not (tmp_path / "out").exists()
