@@ -29,6 +29,7 @@ static bool parse_type(const char *s, npy_array *a)
 {
     if (!s || (*s != '\'' && *s != '"')) return false;
     char order = s[1];
+    if (!order) return false;
     const char *type = strchr("<>|=", order) ? s + 2 : s + 1, *end = type;
     if (!*type || !strchr("buifUS", a->kind = *type) || !isdigit((unsigned char)type[1])) return false;
     long n = strtol(type + 1, (char **)&end, 10);
