@@ -101,8 +101,16 @@ static void against_loops(void **state)
     }
 }
 
+/* A plan makes room once, for its largest batch. */
+static void room_for_fewer_images(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+        for (int64_t n = 1; n <= 70; n++) assert_true(iso_conv_work(&shapes[s].c, n) <= iso_conv_work(&shapes[s].c, n + 1));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(against_loops)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(against_loops), cmocka_unit_test(room_for_fewer_images)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,8 +39,9 @@ static job make_job(const iso_conv *c, int64_t n, real *work)
     j.tiles_x = (j.out_w + 1) / 2, j.tiles = (j.out_h + 1) / 2 * j.tiles_x;
     j.pad_h = s * ((j.out_h + 1) / 2 * 2 + r - 1), j.pad_w = s * (j.tiles_x * 2 + r - 1);
     j.aside = j.pad_h * j.pad_w * c->in + 4 * c->out;
-    int64_t most = BLOCK / (j.n * j.n * j.K * j.tiles), blocks = (n + (most > 1 ? most : 1) - 1) / (most > 1 ? most : 1);
-    j.images = blocks > 0 ? (n + blocks - 1) / blocks : 1;
+    j.images = BLOCK / (j.n * j.n * j.K * j.tiles);
+    if (j.images > n) j.images = n;
+    if (j.images < 1) j.images = 1;
     j.U = work;
     j.V = j.U + j.n * j.n * c->out * j.K;
     j.M = j.V + j.n * j.n * j.images * j.tiles * j.K;
