@@ -8,6 +8,7 @@
 #include "cli/talk.c"
 
 #include <fcntl.h>
+#include <poll.h>
 
 typedef struct stage {
     FILE *out;
@@ -36,11 +37,17 @@ static void set_stage(stage *s, bool terminal)
     talk_start(&s->t, s->out);
 }
 
+/* All that comes until nothing has come for a while: on a busy machine a terminal hands a line over in parts. */
 static const char *heard(stage *s)
 {
+    size_t n = 0;
     fflush(s->out);
-    ssize_t n = read(s->reader, s->text, sizeof s->text - 1);
-    s->text[n > 0 ? n : 0] = '\0';
+    while (n < sizeof s->text - 1 && poll(&(struct pollfd){.fd = s->reader, .events = POLLIN}, 1, 50) > 0) {
+        ssize_t more = read(s->reader, s->text + n, sizeof s->text - 1 - n);
+        if (more <= 0) break;
+        n += (size_t)more;
+    }
+    s->text[n] = '\0';
     return s->text;
 }
 
