@@ -27,7 +27,7 @@ LAYERS = {
     "model": ["base/", "kernel/kernel.h", "core/", "op/", "likelihood/"],
     "train": ["base/", "kernel/kernel.h", "core/", "op/", "likelihood/", "model/", "io/dataset.h"],
     "io": ["base/"],
-    "image": ["base/"],
+    "image": ["base/", "kernel/kernel.h"],
     "map": ["base/", "kernel/kernel.h", "io/dataset.h"],
     "web": ["base/", "kernel/", "core/", "op/", "likelihood/", "model/", "train/", "map/"],
     "api": [PUBLIC, "base/", "kernel/", "core/", "op/", "likelihood/", "model/", "train/", "io/", "image/", "map/", "web/"],

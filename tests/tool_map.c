@@ -11,6 +11,8 @@
  *   tool_map agreement X n d k A B        prints ARI and NMI of labels A and B, and the silhouette of A (k is not used)
  *   tool_map density X n d K VARIANCE Q m THREADS OUT   log density float64 [m] of the rows of Q: of K normal laws fitted to the clouds (X, VARIANCE);
  *                                         K 0: of the clouds themselves, -1: of as many laws as suit Q. Prints the number of components and the seconds
+ *   tool_map probe X n d k LABELS FOLDS   prints the accuracy of a linear rule (k is not used)
+ *   tool_map frechet X n d k Y m          prints the Frechet distance to Y [m, d] (k is not used)
  *   tool_map auc SCORES n POSITIVE        float64, uint8; prints the AUC */
 #include "map/gmm.h"
 #include "map/knn.h"
@@ -204,6 +206,27 @@ static iso_status run_density(const task *t)
     return st;
 }
 
+static iso_status run_probe(const task *t)
+{
+    double accuracy = 0;
+    int32_t *labels = read_file(t->more[0], (size_t)t->n * sizeof *labels);
+    iso_status st = iso_linear_probe(t->x, labels, t->n, t->d, atoi(t->more[1]), &accuracy, t->err);
+    if (!st) printf("%.17g\n", accuracy);
+    iso_free(labels);
+    return st;
+}
+
+static iso_status run_frechet(const task *t)
+{
+    double distance = 0;
+    int64_t m = atoll(t->more[1]);
+    float *y = read_file(t->more[0], (size_t)(m * t->d) * sizeof *y);
+    iso_status st = iso_frechet(t->x, t->n, y, m, t->d, &distance, t->err);
+    if (!st) printf("%.17g\n", distance);
+    iso_free(y);
+    return st;
+}
+
 static int auc(char **argv)
 {
     int64_t n = atoll(argv[1]);
@@ -219,7 +242,7 @@ static const struct command { const char *name; int more; iso_status (*run)(cons
     {"knn", 1, run_knn},       {"approximate", 1, run_approximate}, {"query", 3, run_query},
     {"graph", 2, run_graph},   {"leiden", 2, run_leiden},           {"best", 1, run_best},
     {"accuracy", 2, run_accuracy}, {"agreement", 2, run_agreement},
-    {"density", 5, run_density},
+    {"density", 5, run_density},   {"probe", 2, run_probe}, {"frechet", 2, run_frechet},
 };
 
 int main(int argc, char **argv)

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { LABEL_NEIGHBORS = 15, FOLDS = 5, MAX_SCORED = 20000 };
+enum { MAX_SCORED = 20000 };
 
 /* Connectivities of the n rows of x with k neighbours, the cell itself counted; distances may be NULL. */
 static iso_status neighbors(iso_env *env, const float *x, int64_t n, int64_t d, const iso_options *o,
@@ -72,7 +72,8 @@ iso_status iso_score_labels(iso_env *env, const iso_atlas *a, const int32_t *lab
         memcpy(x + i * d, a->x + from * d, (size_t)d * sizeof *x);
         some[i] = labels[from];
     }
-    TRY(iso_knn_accuracy(env, x, some, n, d, LABEL_NEIGHBORS, FOLDS, &out->knn_accuracy, err));
+    TRY(iso_knn_accuracy(env, x, some, n, d, ISO_LABEL_NEIGHBORS, ISO_LABEL_FOLDS, &out->knn_accuracy, err));
+    TRY(iso_linear_probe(x, some, n, d, ISO_LABEL_FOLDS, &out->linear_probe, err));
     if (n < a->n) TRY(neighbors(env, x, n, d, o, &graph, NULL, err));
     TRY(iso_best_clusters(env, n < a->n ? &graph : &a->connectivities, some, (uint64_t)iso_opt_int(o, "seed"),
                           &out->best, err));

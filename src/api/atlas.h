@@ -19,10 +19,11 @@ iso_status iso_atlas_make(iso_env *env, const float *x, int64_t n, int64_t d, co
                           iso_atlas *a, iso_error *err);
 void iso_atlas_clear(iso_atlas *a);
 
+enum { ISO_LABEL_NEIGHBORS = 15, ISO_LABEL_FOLDS = 5 };
 /* Agreement with labels (< 0: unknown): of the clusters as made, of those at the best of several resolutions, and of
- * each cell's 15 neighbours' majority (5-fold). At most 20,000 cells, evenly spaced, take part. */
+ * each cell's neighbours' majority and a linear rule. At most 20,000 cells, evenly spaced, take part. */
 typedef struct iso_label_scores {
-    double knn_accuracy, ari, nmi;
+    double knn_accuracy, linear_probe, ari, nmi;
     iso_cluster_score best;
 } iso_label_scores;
 iso_status iso_score_labels(iso_env *env, const iso_atlas *a, const int32_t *labels, const iso_options *o,

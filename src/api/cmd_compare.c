@@ -1,6 +1,7 @@
 /* cmd_compare.c: `compare CELLS`: VAE, autoencoder and principal components side by side on held-out cells. */
 #include "cells_in.h"
 #include "commands.h"
+#include "compare_images.h"
 #include "contrast.h"
 #include "realism.h"
 #include "text_out.h"
@@ -340,10 +341,13 @@ iso_status iso_cmd_compare(iso_env *env, const iso_options *o, const char *comma
     const iso_likelihood *law;
     char *path = NULL;
     comparison c = {.env = env};
-    (void)command_line;
     FAIL_IF(!resolved || !(path = iso_opt_list_item(o, "inputs", 0)), ISO_EMEMORY, "out of memory");
     FAIL_IF(iso_opt_flag(o, "autoencoder"), ISO_EUSAGE,
             "compare trains a plain autoencoder beside the variational one anyhow: leave --autoencoder out");
+    if (iso_image_sniff(path)) {
+        st = iso_compare_images(env, o, path, command_line, err);
+        goto done;
+    }
     TRY(iso_likelihood_find(iso_opt_text(resolved, "likelihood"), &law, err));
     TRY(iso_text_open(o, &t, err));
     TRY(iso_read_cells(env, path, law, o, &d, err));

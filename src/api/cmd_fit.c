@@ -205,6 +205,17 @@ done:
     return st;
 }
 
+/* How strange each is to the model, and how sharp those are that it makes. */
+static iso_status look_at_images(iso_env *env, iso_run *r, iso_evaluator *e, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    uint64_t seed = (uint64_t)iso_opt_int(r->options, "seed");
+    TRY(iso_strangeness_of(env, r->fitted.model, &r->fitted.bound, e, r->mu, seed, &r->strangeness, err));
+    TRY(iso_sharpness_of_model(env, r->data->images, &r->fitted, e, r->mu, r->variance, seed, &r->sharpness, err));
+done:
+    return st;
+}
+
 static iso_status make_map(iso_env *env, iso_run *r, iso_error *err)
 {
     iso_status st = ISO_OK;
@@ -219,8 +230,7 @@ static iso_status make_map(iso_env *env, iso_run *r, iso_error *err)
     if (!iso_opt_flag(r->options, "map")) goto done;
     iso_progress(env, 0.2, "neighbours, clusters, layout");
     TRY(iso_atlas_make(env, r->mu, n, L, r->options, true, &r->atlas, err));
-    if (r->data->images)
-        TRY(iso_strangeness_of(env, r->fitted.model, &r->fitted.bound, e, r->mu, (uint64_t)iso_opt_int(r->options, "seed"), &r->strangeness, err));
+    if (r->data->images) TRY(look_at_images(env, r, e, err));
     iso_progress(env, 0.5, "densities and voids");
     TRY(survey(env, r, err));
     iso_progress(env, 0.7, "agreement with labels");

@@ -73,8 +73,17 @@ static const command rows[] = {
              "(of --labels-key, else of clusters) decodes to: correlation with the average of the two groups' means, "
              "with "
              "the mean of the group most like it, and that group's name\n"
-             "seconds\ttime to train",
-         .examples = "compare cells.h5ad --labels-key cell_type -o table.tsv",
+             "seconds\ttime to train\n"
+             "Of images, it trains one model a likelihood (--dialects), a plain autoencoder and principal components, and besides the table writes "
+             "a page (--report) that shows the same held-out images by each of them. Columns then are\n"
+             "bits_per_dim\theld-out -ELBO in bits a pixel and channel; comparable within a likelihood alone\n"
+             "psnr, ssim\tof reconstructions; the range is what the model takes for 0 to 1\n"
+             "power_low, power_middle, power_high\tpower of reconstructions at 0.05 to 0.1, 0.2 to 0.25 and 0.35 to 0.4 cycles a pixel, over that of the "
+             "images; generated_*: of generated images\n"
+             "frechet, frechet_floor\tdistance of random features of generated, and of training images, from those of held-out ones\n"
+             "knn_accuracy, linear_probe\thow well the latent space tells --labels-key: 15 neighbours, a linear rule; 5 folds",
+         .examples = "compare cells.h5ad --labels-key cell_type -o table.tsv\n"
+                     "compare images/ --labels labels.csv --labels-key class -o table.tsv --report dialects.html",
      },
      iso_cmd_compare},
     {{
@@ -107,7 +116,7 @@ static const command rows[] = {
              "compared between models of the same counts.\n"
              "cell\tname of the cell\n"
              "elbo\tevidence lower bound, mean of --n-draws draws\n"
-             "log_p\tlog p(x), estimated with --n-samples importance samples; empty with 0\n"
+             "log_p\tlog p(x), estimated with --n-samples importance samples; empty with 0, nan for images with a grid of details\n"
              "reconstruction\tmean log p(x|z) over the draws",
          .examples = "score run cells.h5ad -o scores.tsv\n"
                      "score run cells.h5ad --n-samples 1000 | sort -k3,3g | head",

@@ -194,15 +194,6 @@ done:
 
 /* --------------------------------------------------------------------------------------------------- pca */
 
-static void back_project(const iso_pca_model *p, const float *z, float *y)
-{
-    for (int64_t g = 0; g < p->n_genes; g++) {
-        double v = (double)p->mean[g];
-        for (int k = 0; k < p->k; k++) v += (double)z[k] * (double)p->loadings[k * p->n_genes + g];
-        y[g] = (float)v;
-    }
-}
-
 /* y = mean + W z + noise, then counts by a Poisson law with what y says; y: [genes] of work. */
 static iso_status generate_pca(const iso_contrast_stage *s, const iso_pca_model *p, float *y, iso_contrast *out,
                                iso_error *err)
@@ -221,7 +212,7 @@ static iso_status generate_pca(const iso_contrast_stage *s, const iso_pca_model 
         iso_rng r = iso_rng_start((iso_rng_key){seed, ISO_STREAM_SAMPLE, 3}, (uint64_t)i);
         double library = s->counts ? total_of(&s->data->x, s->held_out[i]) : 1;
         for (int k = 0; k < p->k; k++) z[k] = (float)(sqrt(p->variance[k]) * iso_rng_normal(&r));
-        back_project(p, z, y);
+        iso_pca_inverse(p, z, y);
         for (int64_t g = 0; g < G; g++) {
             double v = (double)y[g] + sqrt(fmax(p->noise, 0)) * iso_rng_normal(&r);
             if (s->counts) v = iso_rng_poisson(&r, fmax(expm1(v), 0) * library / 1e4);
@@ -250,11 +241,11 @@ iso_status iso_contrast_pca(iso_env *env, const iso_contrast_stage *s, iso_contr
     TRY(iso_pca_fit(env, &train, s->counts, d, (uint64_t)iso_opt_int(s->options, "seed"), &p, err));
     out->seconds = iso_now_s() - start;
     TRY(iso_pca_transform(env, &p, &s->data->x, out->z, err));
-    for (int64_t i = 0; i < s->n_held_out; i++) back_project(&p, out->z + s->held_out[i] * d, out->held_out + i * G);
+    for (int64_t i = 0; i < s->n_held_out; i++) iso_pca_inverse(&p, out->z + s->held_out[i] * d, out->held_out + i * G);
     ALLOC(mid, d, sizeof *mid);
     ALLOC(y, G, sizeof *y);
     find_halfway(s, out->z, d, mid);
-    back_project(&p, mid, out->halfway);
+    iso_pca_inverse(&p, mid, out->halfway);
     TRY(generate_pca(s, &p, y, out, err));
 done:
     iso_csr_clear(&train);

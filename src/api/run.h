@@ -6,8 +6,9 @@
 #include "atlas.h"
 #include "landscape.h"
 #include "model.h"
-#include "strangeness.h"
 #include "realism.h"
+#include "sharpness.h"
+#include "strangeness.h"
 #include "ways.h"
 
 typedef struct iso_run {
@@ -24,6 +25,7 @@ typedef struct iso_run {
     /* Each cell as a mixture of groups, labels or else clusters (see mixture.h); NULL without a map or counts. */
     int32_t *mixture_codes, n_mixture;
     iso_strangeness strangeness;          /* of images with a map */
+    iso_sharpness sharpness;              /* of them too; n 0: not measured */
     double *mixture_second, *mixture_fit, *mixture_depth;
     iso_judge judge;                      /* what places are judged by: the groups' mixture and the rules are learned from these cells */
     iso_heads heads;

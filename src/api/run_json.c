@@ -113,7 +113,7 @@ static json_t *diagnosis(const iso_run *r)
 
 static json_t *agreement(const iso_label_scores *s)
 {
-    return NUMBERS({"knn_accuracy", s->knn_accuracy}, {"ari", s->ari}, {"nmi", s->nmi}, {"best_ari", s->best.ari},
+    return NUMBERS({"knn_accuracy", s->knn_accuracy}, {"linear_probe", s->linear_probe}, {"ari", s->ari}, {"nmi", s->nmi}, {"best_ari", s->best.ari},
                    {"best_nmi", s->best.nmi}, {"best_resolution", s->best.resolution},
                    {"best_clusters", s->best.n_clusters});
 }
@@ -184,6 +184,20 @@ static json_t *realism(const iso_run *r)
     return j;
 }
 
+static json_t *bands(const double *ratio) { return NUMBERS({"low", ratio[0]}, {"middle", ratio[1]}, {"high", ratio[2]}); }
+
+static json_t *sharpness(const iso_run *r)
+{
+    const iso_sharpness *s = &r->sharpness;
+    if (s->n == 0) return json_null();
+    json_t *j = NUMBERS({"images", (double)s->n}, {"bits_per_dim", iso_bits_per_dim(r->fitted.model)}, {"psnr", s->psnr}, {"ssim", s->ssim},
+                        {"frechet", s->frechet}, {"frechet_reconstructed", s->frechet_reconstructed}, {"frechet_floor", s->frechet_floor});
+    json_object_set_new(j, "power_reconstructed", bands(s->reconstructed));
+    json_object_set_new(j, "power_generated", bands(s->generated));
+    json_object_set_new(j, "power_training", bands(s->training));
+    return j;
+}
+
 /* `map` is all that follows training; neighbours, clusters and layout are parts of it. */
 static json_t *seconds(const iso_run *r)
 {
@@ -212,6 +226,7 @@ iso_status iso_run_write_json(iso_env *env, const iso_run *r, iso_error *err)
     json_object_set_new(j, "landscape", landscape(r));
     json_object_set_new(j, "paths", ways(r));
     json_object_set_new(j, "realism", realism(r));
+    json_object_set_new(j, "sharpness", sharpness(r));
     json_object_set_new(j, "seconds", seconds(r));
     FAIL_IF(!(path = iso_run_path(r, "run.json")), ISO_EMEMORY, "out of memory");
     FAIL_IF(!(dumped = json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(9))), ISO_EMEMORY, "out of memory");

@@ -6,7 +6,7 @@
 #include "gallery.h"
 #include "run.h"
 
-enum { MAX_COLORS = 64, MAX_FACTS = 16, MAX_SECTIONS = 10 };
+enum { MAX_COLORS = 64, MAX_FACTS = 16, MAX_SECTIONS = 12 };
 
 typedef struct report_page {
     const iso_run *run;

@@ -46,6 +46,8 @@ iso_status iso_pca_fit(iso_env *env, const iso_csr *x, bool log1p, int k, uint64
                        iso_error *err);
 iso_status iso_pca_transform(iso_env *env, const iso_pca_model *p, const iso_csr *x, float *scores /* [n, k] */,
                              iso_error *err);
+/* y [n_genes], as iso_pca_fit saw rows: what scores z [k] stand for. */
+void iso_pca_inverse(const iso_pca_model *p, const float *z, float *y);
 void iso_pca_clear(iso_pca_model *p);
 
 /* ------------------------------------------------------------------------------ scores against labels */
@@ -59,6 +61,11 @@ double iso_nmi(const int32_t *a, const int32_t *b, int64_t n);
  * ties to the smallest label, as KNeighborsClassifier. Labels < 0 are left out. */
 iso_status iso_knn_accuracy(iso_env *env, const float *x, const int32_t *labels, int64_t n, int64_t d, int k, int folds,
                             double *accuracy, iso_error *err);
+/* Cross-validated accuracy of a linear rule on the same folds (linear_probe.c). NaN if no class has a cell for each fold. */
+iso_status iso_linear_probe(const float *x, const int32_t *labels, int64_t n, int64_t d, int folds, double *accuracy, iso_error *err);
+/* Frechet distance of the normal laws with the means and covariances of a [na, d] and b [nb, d] (Dowson & Landau 1982):
+ * |mean - mean|^2 + trace(A + B - 2 (A B)^1/2). NaN for fewer than two points. */
+iso_status iso_frechet(const float *a, int64_t na, const float *b, int64_t nb, int64_t d, double *distance, iso_error *err);
 /* Leiden at the resolutions .1 .2 .3 .5 .7 1 1.3 1.6 2; the one with the best ARI. */
 typedef struct iso_cluster_score { double ari, nmi, resolution; int32_t n_clusters; } iso_cluster_score;
 iso_status iso_best_clusters(iso_env *env, const iso_csr *connectivities, const int32_t *labels, uint64_t seed,

@@ -277,6 +277,15 @@ done:
     return st;
 }
 
+void iso_pca_inverse(const iso_pca_model *p, const float *z, float *y)
+{
+    for (int64_t g = 0; g < p->n_genes; g++) {
+        double v = (double)p->mean[g];
+        for (int k = 0; k < p->k; k++) v += (double)z[k] * (double)p->loadings[k * p->n_genes + g];
+        y[g] = (float)v;
+    }
+}
+
 void iso_pca_clear(iso_pca_model *p)
 {
     iso_free(p->mean);

@@ -62,7 +62,9 @@ const VERDICTS = {
 };
 
 function fillHead(data) {
-  const parts = [count(data.n_cells, data.pictures.length ? "image" : "cell")];
+  const comparison = data.n_cells === 0 && data.pictures.length > 0;           /* pictures of several models, and no map */
+  byId("map").hidden = comparison;
+  const parts = comparison ? [] : [count(data.n_cells, data.pictures.length ? "image" : "cell")];
   if (data.n_genes > 0) parts.push(count(data.n_genes, "gene"));
   if (data.var_mu) parts.push(count(data.var_mu.length, "latent dimension"));
   if (data.epochs.epoch.length) parts.push(count(data.epochs.epoch.length, "epoch") + (data.best_epoch > 0 ? `, the best is ${data.best_epoch}` : ""));

@@ -230,6 +230,33 @@ def test_accuracy_is_that_of_cross_validation(tool, cells, k, folds):
     assert ours == pytest.approx(theirs, rel=1e-12)
 
 
+@pytest.mark.parametrize("classes", [2, 5])
+def test_linear_probe(tool, classes):
+    from sklearn.linear_model import RidgeClassifier
+    from sklearn.model_selection import StratifiedKFold, cross_val_score
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    rng = np.random.default_rng(classes)
+    labels = rng.integers(0, classes, 400).astype(np.int32)
+    x = (rng.normal(size=(400, 6)) * [1, 5, .1, 1, 1, 30] + labels[:, None] * [.6, 0, .05, 0, -.5, 0]).astype(np.float32)
+    labels[::11] = -1
+    ours, = tool("probe", x, 1, labels, 5)
+    kept = labels >= 0
+    theirs = cross_val_score(make_pipeline(StandardScaler(), RidgeClassifier(1.0)), x[kept].astype(np.float64), labels[kept], cv=StratifiedKFold(5)).mean()
+    assert 1.2 / classes < theirs < 0.99 and ours == pytest.approx(theirs, rel=1e-12)
+
+
+def test_frechet(tool):
+    from scipy.linalg import sqrtm
+    rng = np.random.default_rng(3)
+    a, b = rng.normal(size=(300, 7)) @ rng.normal(size=(7, 7)), rng.normal(size=(200, 7)) @ rng.normal(size=(7, 7)) + 0.3
+    a, b = a.astype(np.float32).astype(float), b.astype(np.float32).astype(float)
+    ca, cb = np.cov(a.T), np.cov(b.T)
+    theirs = np.sum((a.mean(0) - b.mean(0)) ** 2) + np.trace(ca + cb - 2 * sqrtm(ca @ cb).real)
+    assert tool("frechet", a, 1, b.astype(np.float32), len(b)) == [pytest.approx(theirs, rel=1e-9)]
+    assert tool("frechet", a, 1, a.astype(np.float32), len(a))[0] < 1e-9
+
+
 @pytest.mark.parametrize("make", [
     lambda r, n: (r.integers(0, 5, n), r.integers(0, 9, n)),
     lambda r, n: (a := r.integers(0, 5, n), (a * 7 + 3) % 11),

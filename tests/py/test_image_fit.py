@@ -165,3 +165,73 @@ def test_refusals(isolario, cells, run, paul15, tmp_path, arguments, words):
     bad = isolario(*[a.format(**names) for a in arguments], check=False)
     assert bad.returncode in (1, 2) and words in bad.stderr, bad.stderr
     assert not (tmp_path / "out").exists()
+
+
+# ------------------------------------------------------------------------------------- how sharp they are
+
+BANDS = {"low": (0.05, 0.1), "middle": (0.2, 0.25), "high": (0.35, 0.4)}
+
+
+def powers(images):
+    """Mean power of images [n, H, W] in the three bands."""
+    power = (np.abs(np.fft.fft2(images - images.mean((1, 2), keepdims=True))) ** 2).mean(0)
+    radius = np.hypot(np.fft.fftfreq(images.shape[1])[:, None], np.fft.fftfreq(images.shape[2])[None])
+    return {name: power[(radius >= low) & (radius < high)].mean() for name, (low, high) in BANDS.items()}
+
+
+@pytest.mark.parametrize("shape", [(2, 24, 33), (1, 32, 32)])
+def test_sharpness_is_what_numpy_and_skimage_say(isolario, tmp_path, shape):
+    """Of reconstructions; odd sides, two channels of other units."""
+    from skimage.metrics import structural_similarity
+    rng = np.random.default_rng(4)
+    smooth = np.cumsum(np.cumsum(rng.normal(size=(120, *shape)), 2), 3) * np.array([1, 50])[:shape[0], None, None]
+    split = np.where(np.arange(120) < 80, "train", "test")
+    np.savez(tmp_path / "x.npz", images=smooth.astype("float32"), split=split)
+    isolario("fit", tmp_path / "x.npz", "-o", tmp_path / "run", "--split-key", "split", "--max-epochs", 8, "--first-channels", 16, "--quiet")
+    isolario("reconstruct", tmp_path / "run", tmp_path / "x.npz", "-o", tmp_path / "r.npz", "--quiet")
+    s = about(tmp_path / "run")["sharpness"]
+    truth, again = np.load(tmp_path / "x.npz")["images"][80:].astype(float), np.load(tmp_path / "r.npz")["images"][80:].astype(float)
+    # what the model takes for 0 to 1: percentiles 1 and 99.9 of a channel
+    values = smooth.astype("float32").transpose(1, 0, 2, 3).reshape(shape[0], -1)
+    span = np.percentile(values, 99.9, axis=1) - np.percentile(values, 1, axis=1)
+    scaled = (truth - again) / span[:, None, None]
+    assert s["images"] == 40 and s["psnr"] == pytest.approx(-10 * np.log10((scaled ** 2).mean()), abs=0.02)
+    alike = [structural_similarity(a, b, data_range=r, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+             for x, y in zip(truth, again) for a, b, r in zip(x, y, span)]
+    assert s["ssim"] == pytest.approx(np.mean(alike), abs=2e-3)
+    channels = [(powers(again[:, c]), powers(truth[:, c])) for c in range(shape[0])]
+    for name in BANDS:
+        assert s["power_reconstructed"][name] == pytest.approx(np.mean([a[name] / b[name] for a, b in channels]), rel=2e-3)
+    assert s["frechet_floor"] < s["frechet_reconstructed"] and s["bits_per_dim"] > 0
+
+
+def test_bits_do_not_depend_on_units(isolario, cells, tmp_path):
+    """A pixel counted in steps half as large takes one bit more."""
+    images = np.load(cells)["images"].astype("float32")
+    bits = []
+    for k, unit in enumerate((1, 2)):
+        np.savez(tmp_path / f"{k}.npz", images=images * unit)
+        isolario("fit", tmp_path / f"{k}.npz", "-o", tmp_path / f"run{k}", "--max-epochs", 2, "--first-channels", 8, "--quiet")
+        bits.append(about(tmp_path / f"run{k}")["sharpness"]["bits_per_dim"])
+    assert bits[1] - bits[0] == pytest.approx(1, abs=1e-3)
+
+
+def test_compare_sets_the_dialects_side_by_side(isolario, cells, tmp_path):
+    done = isolario("compare", cells, "--labels-key", "label", "--dialects", "gaussian,mse", "--report", tmp_path / "c.html", *FEW)
+    rows = {row["model"]: row for row in table(done.stdout)}
+    assert list(rows) == ["gaussian", "mse", "autoencoder", "pca"]
+    assert float(rows["gaussian"]["psnr"]) > float(rows["mse"]["psnr"]) and rows["mse"]["verdict"] == "collapsed"
+    assert all(0 <= float(row["knn_accuracy"]) <= 1 and float(row["psnr"]) > 5 for row in rows.values())
+    page = (tmp_path / "c.html").read_text()
+    assert "The same images by each model" in page and page.count("iVBORw0KGgo") == 2
+    again = isolario("compare", cells, "--dialects", "gaussian", "--report", tmp_path / "c.html", *FEW, check=False)
+    assert again.returncode != 0 and "c.html" in again.stderr and "--force" in again.stderr
+    for given, word in ((("--dialects", "nb"), "not a likelihood of images"), (("--dialects", "blurry"), "blurry")):
+        bad = isolario("compare", cells, *given, "--report", tmp_path / "d.html", check=False)
+        assert bad.returncode != 0 and word in bad.stderr and not (tmp_path / "d.html").exists()
+
+
+def test_compare_leaves_out_what_the_images_cannot_speak(isolario, tmp_path):
+    np.savez(tmp_path / "x.npz", images=np.full((60, 1, 16, 16), 7, "float32") + np.eye(16, dtype="float32"))
+    done = isolario("compare", tmp_path / "x.npz", "--dialects", "gaussian,photon", "--report", tmp_path / "c.html", "--max-epochs", 1, "--first-channels", 8)
+    assert [row["model"] for row in table(done.stdout)] == ["gaussian", "autoencoder", "pca"] and "photon is left out" in done.stderr
