@@ -156,12 +156,22 @@ static void large_arrays_lie_in_files(void **state)
     iso_set_memory_limit(0);
 }
 
+/* A file's words go into messages: they must not move the cursor, nor look like a second message. */
+static void messages_are_tame(void **state)
+{
+    (void)state;
+    iso_error err = {0};
+    iso_fail(&err, ISO_EDATA, "%s", "a \x1b[31mred\tü\nline\x7f");
+    assert_string_equal(err.msg, "a ?[31mred ü line?");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(philox_known_answers),  cmocka_unit_test(laws_have_their_moments),
         cmocka_unit_test(permutation_is_one),    cmocka_unit_test(every_block_runs_once),
         cmocka_unit_test(large_arrays_lie_in_files), cmocka_unit_test(sizes_are_checked),     cmocka_unit_test(errors_say_where),
+        cmocka_unit_test(messages_are_tame),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

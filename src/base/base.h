@@ -20,6 +20,9 @@ typedef float real;
 
 /* ----------------------------------------------------------------------------------- errors */
 
+/* Messages may quote what a file says, and must be one line that does nothing to a terminal: blanks become spaces, other control
+ * characters question marks. All messages go through it. */
+void iso_tame(char *message);
 /* Fill *err (may be NULL) and return `status`. */
 iso_status iso_fail_at(iso_error *err, iso_status status, const char *file, int line, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));

@@ -61,6 +61,7 @@ void iso_log(iso_env *env, iso_log_level level, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(msg, sizeof msg, fmt, ap);
     va_end(ap);
+    iso_tame(msg);
     env->log(env->log_arg, level, msg, 0, -1);
 }
 
@@ -75,5 +76,6 @@ void iso_progress(iso_env *env, double fraction, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(msg, sizeof msg, fmt, ap);
     va_end(ap);
+    iso_tame(msg);
     env->log(env->log_arg, ISO_LOG_PROGRESS, msg, fraction, eta);
 }

@@ -3,6 +3,15 @@
 
 #include <string.h>
 
+void iso_tame(char *message)
+{
+    for (char *c = message; *c; c++) {
+        bool blank = *c == '\n' || *c == '\t' || *c == '\r';
+        if (blank) *c = ' ';
+        else if ((unsigned char)*c < ' ' || *c == 127) *c = '?';
+    }
+}
+
 iso_status iso_fail_at(iso_error *err, iso_status status, const char *file, int line, const char *fmt, ...)
 {
     if (!err) return status;
@@ -13,6 +22,7 @@ iso_status iso_fail_at(iso_error *err, iso_status status, const char *file, int 
     va_start(ap, fmt);
     vsnprintf(err->msg, sizeof err->msg, fmt, ap);
     va_end(ap);
+    iso_tame(err->msg);
     return status;
 }
 

@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_ARRAYS = 256, LOOK_MS = 10, LEAST_BYTES = 4 << 20 };
+enum { MAX_ARRAYS = 256, LOOK_MS = 2, LEAST_BYTES = 4 << 20 };
 
 typedef struct spilled { char *at; size_t bytes; int fd; } spilled;
 

@@ -209,3 +209,11 @@ def test_hostile_archives(check, tmp_path):
     paths += [tmp_path / f"{n}.npz" for n in ("bomb", "bz2", "empty", "other")]
     for path, (status, message) in zip(paths, check(paths)):
         assert status == EDATA, (path, message)
+
+
+def test_fuzz_corpus(check, root, tmp_path):
+    """What hours of libFuzzer (tests/fuzz_image.c) found that takes a way of its own through the readers."""
+    with zipfile.ZipFile(root / "tests/fuzz_image.zip") as corpus:
+        corpus.extractall(tmp_path)
+    statuses = [status for status, _ in check(sorted(tmp_path.iterdir()))]
+    assert len(statuses) > 250 and statuses.count(EDATA) > 100
