@@ -18,7 +18,8 @@ endif()
 
 # What the page is joined from, in this order.
 set(page_scripts dom.js data.js wasm.js expression.js colors.js view.js cellgrid.js budget.js points.js ground.js sea.js kept.js painter.js
-  canvas2d.js picture.js gestures.js labels.js groups.js export.js genebox.js profile.js place.js pathpanel.js differential.js selections.js sliders.js legend.js
+  canvas2d.js picture.js gestures.js labels.js groups.js export.js genebox.js profile.js image.js thumbnails.js place.js genecourses.js imagestrip.js pathpanel.js
+  differential.js selections.js sliders.js legend.js
   keys.js main.js)
 set(page_styles style.css)
 set(page_dir ${PROJECT_SOURCE_DIR}/src/web/page)

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N = 120, L = 3, G = 23, K = 2, BATCHES = 2 };
+enum { N = 120, L = 3, G = 23, K = 2, BATCHES = 2, SIDE = 16, CHANNELS = 2, P = SIDE * SIDE * CHANNELS };
 
 typedef struct world {
     iso_env *env;
@@ -35,7 +35,8 @@ static void build_model(world *w, const char *law, bool linear)
 static void build_judge(world *w, bool counts, bool fitted)
 {
     static bool train[N];
-    static float profiles[G * K], states[N * G];
+    static float profiles[G * K], states[N * P];             /* P: of images, and more than G */
+    int64_t genes = w->chart.v.c.n_genes;
     int32_t batch[N];
     for (int i = 0; i < N; i++) train[i] = i % 2, batch[i] = i % BATCHES;
     iso_support_cells cells = {.mu = w->z, .n = N, .d = L, .is_train = train, .batch = batch, .n_batches = BATCHES};
@@ -54,17 +55,25 @@ static void build_judge(world *w, bool counts, bool fitted)
         w->chart.judge.rules.n = 1;
         assert_int_equal(iso_judge_calibrate(w->env, &w->chart.judge, states, N, NULL), ISO_OK);
     }
-    assert_int_equal(iso_route_graph_new(w->env, &w->chart.judge.support, w->z, N, L, states, G, counts, &w->chart.route, NULL), ISO_OK);
+    assert_int_equal(iso_route_graph_new(w->env, &w->chart.judge.support, w->z, N, L, states, genes, counts, &w->chart.route, NULL), ISO_OK);
 }
 
-static world *new_world(const char *law, bool linear, bool counts)
+static void build_image_model(world *w, const char *law)
+{
+    iso_vae_config c = {.n_genes = P, .n_latent = L, .n_hidden = 8, .image = {.height = SIDE, .width = SIDE, .channels = CHANNELS, .first_channels = 4, .grid = 2}};
+    assert_int_equal(iso_likelihood_find(law, &c.likelihood, NULL), ISO_OK);
+    assert_int_equal(iso_vae_build(&c, 5, &w->chart.v, NULL), ISO_OK);
+}
+
+static world *new_world_of(const char *law, bool linear, bool counts, bool images)
 {
     world *w = calloc(1, sizeof *w);
     iso_rng r = iso_rng_start((iso_rng_key){.seed = 2}, 0);
     w->env = iso_env_new(1);
     for (int i = 0; i < N * L; i++) w->z[i] = (float)iso_rng_normal(&r);
     for (int i = 0; i < N; i++) w->xy[2 * i] = w->z[i * L], w->xy[2 * i + 1] = w->z[i * L + 1];
-    build_model(w, law, linear);
+    if (images) build_image_model(w, law);
+    else build_model(w, law, linear);
     build_judge(w, counts, linear);
     w->chart.n_normaliser = counts ? N * BATCHES : 0;
     w->chart.normaliser = iso_calloc(w->chart.n_normaliser, sizeof *w->chart.normaliser);
@@ -72,6 +81,8 @@ static world *new_world(const char *law, bool linear, bool counts)
     assert_int_equal(iso_chart_pack(&w->chart, &w->bytes, &w->n, NULL), ISO_OK);
     return w;
 }
+
+static world *new_world(const char *law, bool linear, bool counts) { return new_world_of(law, linear, counts, false); }
 
 static void free_world(world *w)
 {
@@ -116,6 +127,29 @@ static void what_is_read_answers_alike(void **state)
     check_answers("nb", false, true);
     check_answers("zinb", true, true);
     check_answers("gaussian", false, false);
+}
+
+static void images_are_decoded_without_their_encoder(void **state)
+{
+    static const char *const laws[] = {"gaussian", "photon", "feature"};
+    (void)state;
+    for (size_t k = 0; k < sizeof laws / sizeof *laws; k++) {
+        world *w = new_world_of(laws[k], false, false, true);
+        iso_explorer e;
+        float here[2 * P], there[2 * P];
+        iso_place a, b;
+        assert_int_equal(iso_explorer_open(w->env, w->bytes, w->n, w->xy, w->z, N, &e, NULL), ISO_OK);
+        assert_true(e.chart.v.g->param_size < w->chart.v.g->param_size);
+        assert_int_equal(iso_decode(w->env, &w->chart.v, w->z, 2, NULL, here, NULL, NULL, NULL), ISO_OK);
+        assert_int_equal(iso_explorer_decode(&e, w->z, 2, there, NULL), ISO_OK);
+        assert_memory_equal(here, there, sizeof here);
+        assert_int_equal(iso_judge_places(w->env, &w->chart.judge, w->z, here, 1, &a, NULL), ISO_OK);
+        assert_int_equal(iso_explorer_judge(&e, w->z, &b, NULL), ISO_OK);
+        assert_true(a.is == b.is && a.p_value == b.p_value);
+        assert_int_equal(iso_explorer_gene(&e, 0, here, NULL), ISO_EUSAGE);
+        iso_explorer_close(&e);
+        free_world(w);
+    }
 }
 
 static void a_block_that_ends_early_is_refused(void **state)
@@ -166,6 +200,26 @@ static void damage_ends_in_a_message(void **state)
     free_world(w);
 }
 
+/* The sizes of images lie behind magic, version, law, and number of values. */
+static void damaged_sizes_of_images_are_refused(void **state)
+{
+    static const int64_t bad[] = {-1, 0, 3, 17, 1024, 1025, INT64_MAX};
+    world *w = new_world_of("gaussian", false, false, true);
+    iso_chart c;
+    (void)state;
+    for (int64_t at = 8 + 8 + 32; at < 8 + 8 + 32 + 4 * 8; at += 8)         /* values, channels, height, width */
+        for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+            uint8_t kept[8];
+            memcpy(kept, w->bytes + at, 8);
+            memcpy(w->bytes + at, &bad[k], 8);
+            assert_int_equal(iso_chart_unpack(w->bytes, w->n, &c, NULL), ISO_EDATA);
+            memcpy(w->bytes + at, kept, 8);
+        }
+    assert_int_equal(iso_chart_unpack(w->bytes, w->n, &c, NULL), ISO_OK);
+    iso_chart_clear(&c);
+    free_world(w);
+}
+
 static void no_memory_is_a_message(void **state)
 {
     world *w = new_world("nb", false, true);
@@ -187,8 +241,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_read_answers_alike),
+        cmocka_unit_test(images_are_decoded_without_their_encoder),
         cmocka_unit_test(a_block_that_ends_early_is_refused),
         cmocka_unit_test(damage_ends_in_a_message),
+        cmocka_unit_test(damaged_sizes_of_images_are_refused),
         cmocka_unit_test(no_memory_is_a_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -269,8 +269,8 @@ static const command rows[] = {
          .details =
              "RUN is a run folder. Serves a page on this machine alone, says where, and opens the browser; Ctrl-C ends it. The page "
              "decodes any place under the pointer, says whether cells support it and what it is if they do not (see \"voids\"), and "
-             "leads along the data from place to place. CELLS are the cells of the run with their counts, by default the file that "
-             "it was made of; without them genes are shown as decoded alone. What the files hold: docs/EXPLORER.md.\n"
+             "leads along the data from place to place. CELLS are the cells of the run with their counts or images, by default the "
+             "file that it was made of; without them genes are shown as decoded alone, and cells without their images. What the files hold: docs/EXPLORER.md.\n"
              "-o map.html\tone file that opens anywhere, without a server\n"
              "-o map/\ta folder for any web server, with one small file a gene, for many cells",
          .examples = "explore run\n"

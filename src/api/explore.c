@@ -88,7 +88,7 @@ done:
 }
 
 static iso_explore_section *const sections[] = {iso_explore_cells, iso_explore_groups, iso_explore_raster, iso_explore_statistics,
-                                                iso_explore_counts};
+                                                iso_explore_counts, iso_explore_images};
 
 static iso_status write_map(iso_explore *x, FILE *f, iso_error *err)
 {
@@ -114,7 +114,7 @@ static iso_status write_map(iso_explore *x, FILE *f, iso_error *err)
     js_integer(&j, m->n_genes);
     js_key(&j, "genes");
     js_open(&j, '[');
-    for (int64_t g = 0; g < m->n_genes; g++) js_string(&j, m->genes[g]);
+    for (int64_t g = 0; !m->images.channels && g < m->n_genes; g++) js_string(&j, m->genes[g]);
     js_close(&j, ']');
     for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) TRY(sections[i](x, &j, err));
     TRY(pack_place(x, err));

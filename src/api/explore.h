@@ -27,7 +27,7 @@ typedef struct iso_explore {
     iso_lift lift;
     iso_csr counts;               /* [cells, genes] of the run's cells in the model's genes; n_cols 0: none at hand */
     iso_csr by_gene;              /* the same, transposed */
-    bool per_gene;                /* counts go into one file a gene, not into arrays */
+    bool per_gene;                /* a folder: counts go into one file a gene, not into arrays */
     int n_arrays, room;
     iso_explore_array *arrays;
     char *map;                    /* the text of map.json */
@@ -49,7 +49,8 @@ iso_status iso_explore_add(iso_explore *x, const char *name, const char *type, s
 
 /* The sections of map.json; each writes the members of its own and adds its arrays. */
 typedef iso_status iso_explore_section(iso_explore *x, json *j, iso_error *err);
-iso_explore_section iso_explore_cells, iso_explore_groups, iso_explore_raster, iso_explore_statistics, iso_explore_counts;
+iso_explore_section iso_explore_cells, iso_explore_groups, iso_explore_raster, iso_explore_statistics, iso_explore_counts,
+    iso_explore_images;
 
 /* Counts of one gene as a file: uint32 n, uint32 cells [n], uint16 counts [n]. NULL: no memory; the caller frees it. */
 uint8_t *iso_explore_gene_file(const iso_explore *x, int64_t gene, int64_t *bytes);

@@ -14,7 +14,7 @@ typedef struct stage {
     float *z, *profiles;          /* [groups, n_latent] prototypes, [groups, G] mean decoded */
     int64_t *nearest;             /* [groups] */
     iso_place *places;            /* [groups] */
-    double *observed, *decoded;   /* [groups, G] effects; observed NULL: no counts */
+    double *observed, *decoded;   /* [groups, G] effects; observed NULL: no counts; both NULL: images, which have no genes */
 } stage;
 
 static void stage_clear(stage *s)
@@ -73,10 +73,11 @@ static iso_status gather(iso_explore *x, stage *s, iso_error *err)
     ALLOC(s->z, g->n * L, sizeof *s->z);
     ALLOC(s->nearest, g->n, sizeof *s->nearest);
     ALLOC(s->places, g->n, sizeof *s->places);
-    ALLOC(s->profiles, g->n * G, sizeof *s->profiles);
-    ALLOC(s->decoded, g->n * G, sizeof *s->decoded);
     TRY(iso_run_prototypes(x->env, &x->run, g, s->z, s->nearest, err));
     TRY(iso_run_judge_places(x->env, &x->run, &x->judge, s->z, g->n, s->places, err));
+    if (x->run.model->images.channels) goto done;
+    ALLOC(s->profiles, g->n * G, sizeof *s->profiles);
+    ALLOC(s->decoded, g->n * G, sizeof *s->decoded);
     TRY(decode_groups(x, s, err));
     contrast_profiles(x, s);
     if (x->counts.n_cols == 0) goto done;
@@ -103,7 +104,8 @@ static void write_markers(const iso_explore *x, json *j, const stage *s, int32_t
 {
     int64_t G = x->run.model->n_genes;
     int32_t genes[MARKERS];
-    int n = find_markers((s->observed ? s->observed : s->decoded) + k * G, G, genes);
+    const double *effect = s->observed ? s->observed : s->decoded;
+    int n = effect ? find_markers(effect + k * G, G, genes) : 0;
     js_key(j, "markers");
     js_open(j, '[');
     for (int i = 0; i < n; i++) {

@@ -2,12 +2,8 @@
 #ifndef ISO_RUN_COUNTS_H
 #define ISO_RUN_COUNTS_H
 
-#include "run_folder.h"
+#include "run_input.h"
 
-#include <jansson.h>
-
-/* run.json, or NULL; the caller's. */
-json_t *iso_run_record(const iso_run_cells *r);
 /* out [cells, genes] in the model's order of genes, from the second input if there is one (then errors are errors), else from the file
  * that the run was made of; n_cols 0 and a warning, which ends in `without`, if that is gone. Layer: --layer, or the run's. */
 iso_status iso_run_counts(iso_env *env, const iso_run_cells *r, const iso_options *o, const char *without, iso_csr *out, iso_error *err);

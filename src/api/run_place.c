@@ -181,13 +181,14 @@ iso_status iso_run_judge_places(iso_env *env, const iso_run_cells *r, const iso_
 {
     iso_status st = ISO_OK;
     int64_t L = r->model->v.c.n_latent;
+    bool decoded = j->mixture.K || r->heads.n;               /* else nothing looks at what is decoded there */
     float *states = NULL;
     double *disagreement = NULL;
-    ALLOC(states, (n < MOST_STATES ? n : MOST_STATES) * r->model->n_genes, sizeof *states);
+    if (decoded) ALLOC(states, (n < MOST_STATES ? n : MOST_STATES) * r->model->n_genes, sizeof *states);
     ALLOC(disagreement, MOST_STATES, sizeof *disagreement);
     for (int64_t at = 0; at < n; at += MOST_STATES) {
         int64_t some = n - at < MOST_STATES ? n - at : MOST_STATES;
-        TRY(iso_decode(env, &r->model->v, z + at * L, some, NULL, states, NULL, NULL, err));
+        if (decoded) TRY(iso_decode(env, &r->model->v, z + at * L, some, NULL, states, NULL, NULL, err));
         TRY(iso_judge_places(env, j, z + at * L, states, some, out + at, err));
         TRY(iso_heads_spread(env, r->model, &r->heads, z + at * L, states, some, NULL, disagreement, err));
         for (int64_t i = 0; i < some; i++) {

@@ -63,6 +63,8 @@ bool iso_photon_line(const float *pixels, iso_area a, int64_t n, int64_t stride,
 
 /* Whether three channels are the red, green and blue of a colour picture. */
 bool iso_is_rgb(int64_t channels, char *const *names);
+/* What a channel adds to such a picture where it is brightest: red, green, blue [3]. */
+const uint8_t *iso_channel_colour(int64_t channels, int64_t c, bool rgb);
 /* pixels [channels, height, width] as a picture out [height, width, 3]: 0 at low, full at low + 1 / scale [channels]; rgb: of a
  * colour picture. NaN is white. */
 void iso_composite(const float *pixels, int64_t channels, iso_area a, const float *low, const float *scale, bool rgb, uint8_t *out);

@@ -179,7 +179,7 @@ static void from_image(iso_vae *v, int image)
 void iso_image_vae_nodes(iso_vae *v)
 {
     int image = iso_graph_input(v->g, ISO_SLOT_IMAGE, v->c.n_genes);
-    from_image(v, image);
+    if (!v->c.decoder_only) from_image(v, image);
     int features = from_z(v, iso_graph_input(v->g, ISO_SLOT_Z, v->c.n_latent)), grid = -1, drawn = -1;
     if (v->c.image.grid) {
         int mu = grid_head(v, "prior.grid_mean", features);

@@ -44,7 +44,7 @@ typedef struct iso_vae_config {
      * its first value. */
     bool decoder_sees_cell, fixed_dispersion;
     bool decoder_loss;            /* with decoder_only: `given`, too */
-    bool decoder_only;            /* no encoder, no loss: only decoded, hidden and the given_ heads; other nodes are -1 */
+    bool decoder_only;            /* no encoder, no loss: only decoded, hidden and the given_ heads (of images: decoded, sharp and given); other nodes are -1 */
     int64_t max_elements; /* refuse to build more parameters and state than this (a damaged file); 0 = no limit */
 } iso_vae_config;
 

@@ -68,9 +68,10 @@ done:
 iso_status iso_explorer_judge(iso_explorer *e, const float *z, iso_place *out, iso_error *err)
 {
     iso_status st = ISO_OK;
-    double mean;
-    TRY(spread_at(e, z, NULL, &mean, err));
-    TRY(iso_judge_places(e->env, &e->chart.judge, z, e->state, 1, out, err));
+    double mean = 0;
+    bool decoded = e->chart.judge.mixture.K || e->chart.n_heads;      /* else nothing looks at what is expressed there */
+    if (decoded) TRY(spread_at(e, z, NULL, &mean, err));
+    TRY(iso_judge_places(e->env, &e->chart.judge, z, decoded ? e->state : NULL, 1, out, err));
     out->disagreement = mean;
     out->uncertain = e->chart.n_heads && mean > e->chart.judge.most_disagreement;
 done:
@@ -87,6 +88,7 @@ iso_status iso_explorer_gene(iso_explorer *e, int64_t gene, float *out, iso_erro
 {
     iso_status st = ISO_OK;
     bool counts = e->chart.v.c.likelihood->counts;
+    FAIL_IF(e->chart.v.c.image.channels, ISO_EUSAGE, "a model of images knows no genes");
     TRY(iso_decode_gene(e->env, &e->chart.v, gene, e->lift.z, e->lift.n, counts ? e->chart.normaliser : NULL, out, err));
     for (int64_t i = 0; counts && i < e->lift.n; i++) out[i] *= 1e4f;
 done:

@@ -20,7 +20,7 @@ typedef struct iso_explorer {
 iso_status iso_explorer_open(iso_env *env, const uint8_t *bytes, int64_t n, const float *xy, const float *z, int64_t n_cells, iso_explorer *out,
                              iso_error *err);
 void iso_explorer_close(iso_explorer *e);
-/* What z [n, n_latent] decodes to: out [n, G] shares of a cell's counts, or Gaussian means. */
+/* What z [n, n_latent] decodes to: out [n, G] shares of a cell's counts, Gaussian means, or images [height, width, channels]. */
 iso_status iso_explorer_decode(iso_explorer *e, const float *z, int64_t n, float *out, iso_error *err);
 /* How much the decoders differ at z [n, n_latent]: out [n, G], see map/spread.h; 0 where there is one alone. */
 iso_status iso_explorer_spread(iso_explorer *e, const float *z, int64_t n, float *out, iso_error *err);

@@ -5,7 +5,8 @@
 #include <math.h>
 #include <string.h>
 
-enum { VERSION = 2, NAME = 32, MOST_DIMENSIONS = 1000, MOST_HIDDEN = 65536, MOST_LAYERS = 16, MOST_CATEGORIES = 1 << 20, MOST_RULES = 1 << 16, MOST_HEADS = 20 };
+enum { VERSION = 3, NAME = 32, MOST_DIMENSIONS = 1000, MOST_HIDDEN = 65536, MOST_LAYERS = 16, MOST_CATEGORIES = 1 << 20, MOST_RULES = 1 << 16, MOST_HEADS = 20,
+       MOST_CHANNELS = 64, MOST_SIDE = 1024, LEAST_LEVELS = 2 };
 static const char magic[8] = "ISOCHART";
 
 /* The first thing that goes wrong stays in st; then nothing more is read or written. */
@@ -105,11 +106,28 @@ static void law(stream *s, iso_vae_config *c)
     if (!s->st && s->reading) s->st = iso_likelihood_find(name, &c->likelihood, s->err);
 }
 
+/* The sizes of images: those that a network can halve. */
+static void images(stream *s, iso_vae_config *c)
+{
+    iso_image_config *im = &c->image;
+    small(s, &im->channels, 0, MOST_CHANNELS);
+    if (!s->st && (im->channels ? !c->likelihood->image : !c->likelihood->rows)) damaged(s, "the likelihood is not for these data");
+    if (im->channels == 0) return;
+    small(s, &im->height, 1, MOST_SIDE);
+    small(s, &im->width, 1, MOST_SIDE);
+    small(s, &im->first_channels, 1, 256);
+    small(s, &im->grid, 0, 64);
+    if (s->st) return;
+    if (iso_image_levels(im->height, im->width) < LEAST_LEVELS || c->n_genes != (int64_t)im->height * im->width * im->channels)
+        damaged(s, "the images have impossible sizes");
+}
+
 static void config(stream *s, iso_vae_config *c)
 {
     int dispersion = (int)c->dispersion;
     law(s, c);
     integer(s, &c->n_genes, 1, INT32_MAX);
+    images(s, c);
     small(s, &c->n_latent, 1, MOST_DIMENSIONS);
     small(s, &c->n_hidden, 1, MOST_HIDDEN);
     small(s, &c->n_layers, 0, MOST_LAYERS);

@@ -19,6 +19,9 @@ const CLASSES = [
   { name: "never observed", words: "Never observed in these data", hint: "no mixture explains it; it may be real and unseen", css: "never", box: "warn", sign: "?" },
 ];
 
+/* Those that places of a map can have: images are held against no mixture and no rule. */
+const classesOf = (map) => (map.images ? [CLASSES[0], { ...CLASSES[3], hint: "it may be real and unseen" }] : CLASSES);
+
 function rgb(hex) {
   const v = parseInt(hex.slice(1), 16);
   return [v >> 16, (v >> 8) & 255, v & 255];

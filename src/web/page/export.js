@@ -1,4 +1,4 @@
-/* export.js: tables as CSV files, made in the page. */
+/* export.js: files made in the page: tables as CSV, images as PNG. */
 
 function csvField(value) {
   const text = typeof value === "number" ? (Number.isFinite(value) ? String(+value.toPrecision(7)) : "") : String(value);
@@ -7,8 +7,10 @@ function csvField(value) {
 
 const csv = (rows) => rows.map((row) => Array.from(row, csvField).join(",") + "\n").join("");
 
-function save(name, rows) {
-  const link = make("a", { href: URL.createObjectURL(new Blob([csv(rows)], { type: "text/csv" })), download: name.replace(/[^\w.-]+/g, "_") });
+function saveBlob(name, blob) {
+  const link = make("a", { href: URL.createObjectURL(blob), download: name.replace(/[^\w.-]+/g, "_") });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
+
+const save = (name, rows) => saveBlob(name, new Blob([csv(rows)], { type: "text/csv" }));

@@ -10,12 +10,17 @@ class Legend {
     const columns = (kind) => map.obs.map((c, k) => [c, k]).filter(([c]) => c.kind === kind).map(([c, k]) => option(`obs${k}`, KNOWN_COLUMNS[c.name] || c.name));
     this.select = make("select", { id: "color", onchange: () => app.colorBy(this.select.value) },
       make("optgroup", { label: "Groups" }, ...columns("category"), ...(app.model ? [option("void", "class of place (voids)")] : [])), make("optgroup", { label: "Numbers" }, ...columns("number")));
-    this.gene = new GeneBox("gene", "Colour by gene", map.genes, (j) => app.colorByGene(j));
-    this.kind = make("select", { id: "gene-kind", "aria-label": "Expression from", onchange: () => app.colorByGene(app.gene) },
-      app.expression.hasCounts ? option("observed", "observed counts") : null, app.model ? option("decoded", "decoded by the model") : null);
-    byId("color-bar").append(make("label", { for: "color" }, "Colour by"), this.select, make("label", { for: "gene" }, "or gene"), this.gene.element, this.kind);
+    byId("color-bar").append(make("label", { for: "color" }, "Colour by"), this.select, ...(map.images ? [] : this.geneParts()));
     this.entries = make("div");
     this.body.append(this.entries, this.ground());
+  }
+
+  geneParts() {
+    const { app } = this;
+    this.gene = new GeneBox("gene", "Colour by gene", app.map.genes, (j) => app.colorByGene(j));
+    this.kind = make("select", { id: "gene-kind", "aria-label": "Expression from", onchange: () => app.colorByGene(app.gene) },
+      app.expression.hasCounts ? option("observed", "observed counts") : null, app.model ? option("decoded", "decoded by the model") : null);
+    return [make("label", { for: "gene" }, "or gene"), this.gene.element, this.kind];
   }
 
   /* What land and seas mean, and two switches. */
@@ -26,9 +31,10 @@ class Legend {
     const check = (text, id, on) => make("label", { class: "check" }, make("input", { type: "checkbox", id, checked: true, onchange: (e) => on(e.target.checked) }), text);
     const some = CLASSES.some((_, k) => k && kinds.has(k));
     return make("div", {}, make("h4", {}, "Land and sea"), make("ul", { class: "seas" },
-      ...CLASSES.map((c) => row(c.css, c.words, "– " + c.hint)), row("sea", "Open sea", "– no cell is near in the picture"),
+      ...classesOf(app.map).map((c) => row(c.css, c.words, "– " + c.hint)), row("sea", "Open sea", "– no cell is near in the picture"),
       app.ground.unsure ? row("unsure", "Grey", "– the model's decoders disagree more than on data: what is decoded there is a guess") : null),
       some ? null : make("p", { class: "small" }, "None of the voids shows in this picture."),
+      app.thumbnails.words() && make("p", { class: "small" }, app.thumbnails.words()),
       make("div", { class: "row" }, check("Names", "show-names", (on) => app.showNames(on)), check("Land and sea", "show-ground", (on) => app.showGround(on))));
   }
 

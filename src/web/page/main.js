@@ -9,7 +9,8 @@ class App {
     const [xy, z, names, ground] = await Promise.all([this.source.array("xy"), this.source.array("z"), this.source.cellNames(), readGround(this.source)]);
     Object.assign(this, { xy, z, names, ground, gene: -1, tabs: new Tabs((name) => this.tabOpened(name)) });
     await this.startModel();
-    this.expression = new Expression(this.source, this.model);
+    this.expression = this.map.images ? new ImageModel(this.source, this.model) : new Expression(this.source, this.model);
+    this.thumbnails = new Thumbnails(this.source);
     this.given = givenGroups(this.map);
     this.picture = new Picture(xy, ground);
     this.gestures = new Gestures(this.picture, { click: (x, y, cell) => this.visitPoint(x, y, cell), hover: (cell, px, py) => this.hover(cell, px, py), lasso: (p) => this.selections.addPolygon(p) });
@@ -38,7 +39,9 @@ class App {
   fillHead() {
     const { map } = this;
     const s = map.statistics;
-    byId("size").textContent = [count(map.n_cells, "cell"), count(map.n_genes, "gene"), count(map.n_latent, "latent dimension"), s.verdict ? `model: ${s.verdict}` : null].filter(Boolean).join(" · ");
+    const { images } = map;
+    const each = images ? `${images.height} × ${images.width} pixels of ${count(images.channels, "channel")}` : count(map.n_genes, "gene");
+    byId("size").textContent = [count(map.n_cells, "cell"), each, count(map.n_latent, "latent dimension"), s.verdict ? `model: ${s.verdict}` : null].filter(Boolean).join(" · ");
     byId("program").textContent = map.program;
     byId("canvas").setAttribute("aria-label", `Map of ${count(map.n_cells, "cell")}. Arrows move, plus and minus zoom, Enter asks what is at the middle.`);
   }
@@ -86,6 +89,9 @@ class App {
     const sizes = { width: width + "px", height: height + "px", zoom: Math.min(1, PAPER_PIXELS / width) };
     for (const [name, value] of Object.entries(sizes)) root.style.setProperty("--print-" + name, value);
   }
+
+  /* What shows what a place decodes to. */
+  newProfile() { return this.map.images ? new ImageView(this) : new Profile(this); }
 
   say(words) { byId("say").textContent = words; }
 
@@ -136,7 +142,7 @@ class App {
   async colorBy(value) {
     this.gene = -1;
     this.legend.select.value = value;
-    this.legend.gene.input.value = "";
+    if (this.legend.gene) this.legend.gene.input.value = "";
     this.show(await this.coloring(value));
   }
 
@@ -218,7 +224,7 @@ class App {
   }
 
   visitMap(x, y) {
-    return this.model && this.visit({ z: this.model.lift(x, y), title: "A place on the map", how: (judged) => liftWords(judged, atSea(this.ground, x, y)), xy: [x, y] });
+    return this.model && this.visit({ z: this.model.lift(x, y), title: "A place on the map", how: (judged) => liftWords(this.map, judged, atSea(this.ground, x, y)), xy: [x, y] });
   }
 
   visitCell(cell) {
@@ -259,7 +265,7 @@ class App {
     const s = this.shown;
     const value = s.kind === "category" ? s.categories[s.step[cell]] || "missing" : number(s.values[cell]);
     tip.textContent = "";
-    tip.append(make("strong", {}, this.names[cell]), make("br"), this.groupName(cell));
+    tip.append(this.thumbnails.of(cell) || "", make("strong", {}, this.names[cell]), make("br"), this.groupName(cell));
     if (s.title !== this.groupColoring.title) tip.append(make("br"), `${s.title}: ${value}`);
     const { width, height } = this.picture.view;
     tip.style.transform = `translate(${Math.min(px + 14, width - tip.offsetWidth - 4)}px, ${Math.min(py + 14, height - tip.offsetHeight - 4)}px)`;

@@ -1,5 +1,5 @@
-/* place.js: the panel about one place: what it is and on what evidence, what is expected to be expressed there, which real cells
- * are near. A place is {z, title, how, xy}; `how` is said below the title. */
+/* place.js: the panel about one place: what it is and on what evidence, what is expected there (profile.js, image.js), which real
+ * cells are near. A place is {z, title, how, xy}; `how` is said below the title. */
 
 /* The class of a place and its evidence, in words. */
 function evidence(map, c) {
@@ -13,7 +13,7 @@ function evidence(map, c) {
     return `${rare}It expresses ${map.genes[r.genes[0]]} and ${map.genes[r.genes[1]]} together; a rule ${r.learned ? "learned from these data" : "that you gave"} says that they exclude each other `
       + `(${count(r.together, "cell")} with both, ${number(r.expected)} expected by chance).`;
   }
-  return rare + (c.kind === 2 ? "It contradicts a rule on which genes exclude each other." : "No mixture of two groups explains it. It may be a state that exists and was not sampled, or one that does not exist: these data cannot tell.");
+  return rare + (c.kind === 2 ? "It contradicts a rule on which genes exclude each other." : (map.images ? "" : "No mixture of two groups explains it. ") + "It may be a state that exists and was not sampled, or one that does not exist: these data cannot tell.");
 }
 
 function verdictBox(map, c) {
@@ -29,7 +29,7 @@ function verdictBox(map, c) {
 class PlacePanel {
   constructor(app) {
     this.app = app;
-    this.profile = new Profile(app);
+    this.profile = app.newProfile();
     this.body = byId("panel-place");
     this.empty();
   }
@@ -53,24 +53,23 @@ class PlacePanel {
     this.body.append(make("h3", {}, place.title), place.how ? make("p", { class: "small" }, place.how(judged)) : null, verdictBox(app.map, judged),
       make("div", { class: "row" }, button("Start a path here", () => app.paths.setEnd("from", place)), button("End a path here", () => app.paths.setEnd("to", place)),
         button("Open in the sliders", () => app.openTab("sliders"))),
-      make("h4", {}, `Expected expression (${app.expression.ofCounts ? "counts per 10,000" : "mean"})`), this.profile.element,
-      make("p", {}, button("Save all genes (CSV)", () => save("place.csv", this.profile.rows()))),
+      make("h4", {}, this.profile.what + this.profile.unit), this.profile.element, make("p", {}, this.profile.saveButton()),
       make("h4", {}, "Nearest real cells"), this.near(place), this.originButton());
     this.body.scrollTop = 0;
   }
 
   near(place) {
     const { app } = this;
-    return make("ul", { class: "near" }, ...app.model.nearest(place.z, 5).map(({ cell, distance }) => make("li", {},
+    return make("ul", { class: "near" }, ...app.model.nearest(place.z, 5).map(({ cell, distance }) => make("li", {}, app.thumbnails.of(cell),
       button(app.names[cell], () => app.visitCell(cell), { class: "gene" }), make("span", {}, app.groupName(cell)), make("span", { class: "value" }, number(distance)))),
       make("li", { class: "small" }, "The number is the distance in the latent space."));
   }
 }
 
 /* How good the lift of a click is. */
-function liftWords(judged, far) {
+function liftWords(map, judged, far) {
   const lift = "A click has two coordinates, the model more: the place is the mean of the 15 cells nearest in the picture. "
     + (far ? "None of them is near, so the answer is about the nearest shores, not about this point of the sea. " : "");
   return lift + (judged.kind === 0 ? `It is well supported itself (p-value ${number(judged.p)}).`
-    : `Its own support is weak (p-value ${number(judged.p)}): between islands, such a mean is a mixture of what lies around, not a cell of its own.`);
+    : `Its own support is weak (p-value ${number(judged.p)}): between islands, such a mean is a ${map.images ? "blend" : "mixture"} of what lies around, not a cell of its own.`);
 }

@@ -8,8 +8,7 @@ function topGenes(score, n) {
 
 class Profile {
   constructor(app) {
-    this.app = app;
-    this.absolute = false;
+    Object.assign(this, { app, absolute: false, what: "Expected expression", unit: ` (${app.expression.ofCounts ? "counts per 10,000" : "mean"})` });
     this.element = make("div", { class: "profile" });
   }
 
@@ -52,6 +51,8 @@ class Profile {
     return make("li", {}, button(name, () => this.app.colorByGene(j), { class: "gene", title: `Colour the map by ${name}` }),
       make("span", { class: "track" }, bar), make("span", { class: "value" }, text));
   }
+
+  saveButton() { return button("Save all genes (CSV)", () => save("place.csv", this.rows())); }
 
   /* Rows for a CSV file, highest change first. */
   rows() {

@@ -17,7 +17,7 @@ class Selections {
     this.list = make("ul", { class: "sets" });
     this.pair = make("div", { class: "fields" });
     this.result = make("div", { id: "differences" });
-    byId("panel-selections").append(make("p", {}, "Hold Shift and drag round cells on the map, or switch the tool on and drag. Two selections can be compared."),
+    byId("panel-selections").append(make("p", {}, "Hold Shift and drag round cells on the map, or switch the tool on and drag." + (app.map.images ? "" : " Two selections can be compared.")),
       make("div", { class: "row" }, this.tool), make("div", { class: "row" }, this.group, button("Take this group", () => this.takeGroup(), { id: "take-group" })), this.list, this.pair, this.result);
     this.update();
   }
@@ -63,18 +63,22 @@ class Selections {
   }
 
   updatePair() {
-    const { sets, pair } = this;
-    const kept = [this.first, this.second].map((s) => (s ? s.value : null));
-    pair.textContent = "";
+    this.pair.textContent = "";
     this.result.textContent = "";
-    if (!sets.length) return;
+    if (!this.sets.length) return;
+    this.pair.append(...(this.app.map.images ? [] : this.comparison()),
+      button("Save cells (CSV)", () => save("selections.csv", this.annotation()), { id: "save-selections", title: "Each cell and the selections it is in" }),
+      make("p", { class: "small" }, `Back into your file: isolario annotate ${this.app.map.images ? "run/latent.h5ad" : "cells.h5ad"} selections.csv`));
+  }
+
+  /* Which two to compare by their genes. */
+  comparison() {
+    const { sets } = this;
+    const kept = [this.first, this.second].map((s) => (s ? s.value : null));
     const choices = (chosen, more) => [...sets.map((s, k) => option(k, s.name, k === chosen)), ...more];
     this.first = make("select", { id: "first-set" }, ...choices(Number(kept[0] || 0), []));
     this.second = make("select", { id: "second-set" }, ...choices(sets.length > 1 ? 1 : -1, [option("rest", "all other cells", sets.length < 2)]));
-    pair.append(make("label", {}, "First", this.first), make("label", {}, "Second", this.second),
-      button("Compare genes", () => this.compare(), { id: "compare", class: "main" }),
-      button("Save cells (CSV)", () => save("selections.csv", this.annotation()), { id: "save-selections", title: "Each cell and the selections it is in" }),
-      make("p", { class: "small" }, "Back into your file: isolario annotate cells.h5ad selections.csv"));
+    return [make("label", {}, "First", this.first), make("label", {}, "Second", this.second), button("Compare genes", () => this.compare(), { id: "compare", class: "main" })];
   }
 
   /* The cells of the second set: a selection, or all that are not in the first. */

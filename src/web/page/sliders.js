@@ -1,14 +1,14 @@
-/* sliders.js: one slider a latent dimension, active ones first. Moving one decodes at once and shows which genes change from
- * where the sliders began. */
+/* sliders.js: one slider a latent dimension, active ones first. Moving one decodes at once: the image above them follows, or the
+ * genes below that change from where the sliders began. */
 
 class Sliders {
   constructor(app) {
-    Object.assign(this, { app, profile: new Profile(app), body: byId("panel-sliders"), inputs: [] });
+    Object.assign(this, { app, profile: app.newProfile(), body: byId("panel-sliders"), inputs: [] });
     this.verdict = make("div");
     this.box = make("div", { class: "sliders" });
-    this.body.append(make("p", {}, "Each slider is one dimension of the model's latent space. Move one and see which genes follow; the ring on the map moves along."),
+    this.body.append(make("p", {}, "Each slider is one dimension of the model's latent space. Move one and see " + (app.map.images ? "how the image follows" : "which genes follow") + "; the ring on the map moves along."),
       make("div", { class: "row" }, button("Back to the start", () => this.start(this.base), { id: "reset-sliders" }), button("Start at z = 0", () => this.start(new Float32Array(app.map.n_latent)))),
-      this.box, this.verdict, make("h4", {}, "Expected expression"), this.profile.element);
+      ...(app.map.images ? [this.profile.element, this.box, this.verdict] : [this.box, this.verdict, make("h4", {}, this.profile.what), this.profile.element]));
     const order = app.map.dimensions.map((d, k) => ({ ...d, k })).sort((a, b) => b.active - a.active || (b.kl || 0) - (a.kl || 0));
     for (const d of order) this.box.append(this.slider(d));
     this.z = new Float32Array(app.map.n_latent);

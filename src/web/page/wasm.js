@@ -2,12 +2,14 @@
  * call that allocates, so views of it are made anew, and what is returned is a copy. */
 
 const DECODE_AT_ONCE = 32;
+const VALUES_AT_ONCE = 1 << 20;      /* of images there are fewer at once */
 
 class Model {
   constructor(map) {
     this.L = map.n_latent;
     this.G = map.n_genes;
     this.N = map.n_cells;
+    this.atOnce = Math.max(1, Math.min(DECODE_AT_ONCE, Math.floor(VALUES_AT_ONCE / this.G)));
   }
 
   async open(program, place, xy, z) {
@@ -19,9 +21,9 @@ class Model {
     this.wasm._initialize();
     const [p, x, points] = [place, xy, z].map((array) => this.put(array));
     this.check(this.wasm.iso_web_open(p, place.length, x, points, this.N));
-    this.zIn = this.alloc(4 * this.L * DECODE_AT_ONCE);
+    this.zIn = this.alloc(4 * this.L * this.atOnce);
     this.zEnd = this.alloc(4 * this.L);
-    this.wide = this.alloc(4 * this.G * DECODE_AT_ONCE);
+    this.wide = this.alloc(4 * this.G * this.atOnce);
     this.answer = this.alloc(8 * 12);
     return this;
   }
@@ -57,8 +59,8 @@ class Model {
   each(z, made) {
     const n = z.length / this.L;
     const out = new Float32Array(n * this.G);
-    for (let i = 0; i < n; i += DECODE_AT_ONCE) {
-      const m = Math.min(DECODE_AT_ONCE, n - i);
+    for (let i = 0; i < n; i += this.atOnce) {
+      const m = Math.min(this.atOnce, n - i);
       this.check(made(this.set(this.zIn, z.subarray(i * this.L, (i + m) * this.L)), m, this.wide));
       out.set(new Float32Array(this.wasm.memory.buffer, this.wide, m * this.G), i * this.G);
     }
