@@ -227,9 +227,7 @@ double iso_bits_per_dim(const iso_model *m)
 {
     const iso_summary *s = &m->summary;
     const iso_image_terms *t = &m->images;
-    bool photons = m->v.c.likelihood->image->photons;
     double elbo = s->n_test ? s->test_elbo : s->n_validation ? s->validation_elbo : s->train_elbo, change = 0;
-    for (int64_t c = 0; c < t->channels; c++)             /* of a density: from what the law sees to the files' units */
-        change += (photons ? -log(t->gain[c]) : log((double)t->scale[c])) / (double)t->channels;
+    for (int64_t c = 0; c < t->channels; c++) change += log((double)t->scale[c]) / (double)t->channels;     /* densities of what the model sees */
     return m->v.c.autoencoder ? (double)NAN : -(elbo / (double)m->n_genes + change) / log(2);
 }

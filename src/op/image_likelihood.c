@@ -70,6 +70,7 @@ typedef struct job {
     layout l;
     int64_t P, lanes;
     double *squares, *losses, *variance;           /* [cells, bands * channels], [cells], [bands * channels] */
+    double constant;                               /* of a cell's -log p: the sum of log(2 pi variance) / 2 */
 } job;
 
 /* The residual of a cell, transformed if the law says so, and its sums of squares by band and channel. */
@@ -116,21 +117,32 @@ static void first_lane(void *arg, int64_t lane)
     }
 }
 
+/* How many coefficients a sub-band has. */
+static int64_t places_in(const job *j, int64_t band)
+{
+    int64_t n = 0;
+    if (!j->law->haar) return j->l.pixels;
+    for (int64_t p = 0; p < j->l.pixels; p++) n += iso_haar_band(j->l.height, j->l.width, p / j->l.width, p % j->l.width) == band;
+    return n;
+}
+
 /* Variances by band and channel, the batch's or the running ones. */
 static void find_variance(job *j)
 {
     const iso_args *a = j->a;
-    layout l = j->l;
-    int64_t n = l.bands * l.channels;
+    int64_t n = j->l.bands * j->l.channels;
+    j->constant = 0;
     for (int64_t k = 0; k < n; k++) {
-        int64_t band = k / l.channels, places = 0;
-        if (j->law->sigma > 0) { j->variance[k] = j->law->sigma * j->law->sigma; continue; }
-        if (!a->settings->training) { j->variance[k] = fmax((double)a->in[2][k], LEAST); continue; }
-        double sum = 0;
-        for (int64_t r = 0; r < a->rows; r++) sum += j->squares[r * n + k];
-        for (int64_t p = 0; j->law->haar && p < l.pixels; p++) places += iso_haar_band(l.height, l.width, p / l.width, p % l.width) == band;
-        j->variance[k] = fmax(sum / (double)(a->rows * (j->law->haar ? places : l.pixels)), LEAST);
-        a->in[2][k] += (real)(a->node->r[0] * (j->variance[k] - (double)a->in[2][k]));
+        int64_t places = places_in(j, k / j->l.channels);
+        if (j->law->sigma > 0) j->variance[k] = j->law->sigma * j->law->sigma;
+        else if (!a->settings->training) j->variance[k] = fmax((double)a->in[2][k], LEAST);
+        else {
+            double sum = 0;
+            for (int64_t r = 0; r < a->rows; r++) sum += j->squares[r * n + k];
+            j->variance[k] = fmax(sum / (double)(a->rows * places), LEAST);
+            a->in[2][k] += (real)(a->node->r[0] * (j->variance[k] - (double)a->in[2][k]));
+        }
+        j->constant += 0.5 * (double)places * (LOG_2PI + log(j->variance[k]));
     }
 }
 
@@ -141,19 +153,15 @@ static void second_lane(void *arg, int64_t lane)
     layout l = j->l;
     int64_t n = l.bands * l.channels;
     for (int64_t r = lane * j->a->rows / j->lanes; r < (lane + 1) * j->a->rows / j->lanes; r++) {
-        double sum = 0.5 * LOG_2PI * (double)j->P;
-        for (int64_t k = 0; k < n; k++) sum += 0.5 * j->squares[r * n + k] / j->variance[k];
+        j->losses[r] = j->constant;
+        for (int64_t k = 0; k < n; k++) j->losses[r] += 0.5 * j->squares[r * n + k] / j->variance[k];
+        if (!j->a->saved[0]) continue;
+        real *d = j->a->saved[0] + r * j->P;
         for (int64_t p = 0; p < l.pixels; p++) {
             int64_t band = j->law->haar ? iso_haar_band(l.height, l.width, p / l.width, p % l.width) : 0;
-            for (int64_t k = 0; k < l.channels; k++) {
-                double v = j->variance[band * l.channels + k];
-                sum += 0.5 * log(v);
-                if (j->a->saved[0]) j->a->saved[0][r * j->P + p * l.channels + k] /= (real)v;
-            }
+            for (int64_t k = 0; k < l.channels; k++) d[p * l.channels + k] /= (real)j->variance[band * l.channels + k];
         }
-        j->losses[r] = sum;
-        if (j->law->haar && j->a->saved[0])
-            iso_haar_inverse(j->a->saved[0] + r * j->P, l.height, l.width, l.channels, j->a->work + lane * 2 * j->P);
+        if (j->law->haar) iso_haar_inverse(d, l.height, l.width, l.channels, j->a->work + lane * 2 * j->P);
     }
 }
 
