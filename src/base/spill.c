@@ -141,6 +141,7 @@ void iso_fetch(void *to, const void *from, size_t bytes)
 {
     int fd = -1;
     off_t at = 0;
+    if (bytes == 0) return;
     if (atomic_load(&table.n) > 0) {
         pthread_mutex_lock(&table.lock);
         int i = find(from);
