@@ -2,7 +2,8 @@
  *
  * Noise is what remains of a pixel after its neighbours left and right are taken off; in each of BINS classes of equal brightness
  * the median of its square is hardly touched by edges and filaments. A line through the classes, heavier where the variance is
- * small, has the gain as its slope. Sources: Janesick 2007, "Photon Transfer"; Foi et al. 2008, doi:10.1109/TIP.2008.2001399. */
+ * small, has the gain as its slope. A class in which pixels are as bright as any may be saturated, which hides noise: it is left out.
+ * Sources: Janesick 2007, "Photon Transfer"; Foi et al. 2008, doi:10.1109/TIP.2008.2001399. */
 #include "image.h"
 
 #include <math.h>
@@ -10,8 +11,10 @@
 
 enum { BINS = 24, MOST = 400000 };
 static const double MEDIAN_OF_CHI2 = 0.454936;         /* with one degree of freedom */
+static const double FULL = 0.01;                       /* share of a class's spots that may be as bright as any */
+static const double CERTAIN = 3;                       /* a slope is at least so many standard errors */
 
-typedef struct spot { double mean, square; } spot;
+typedef struct spot { double mean, square, brightest; } spot;
 
 static int by_mean(const void *a, const void *b)
 {
@@ -19,7 +22,7 @@ static int by_mean(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Weighted least squares of variance = slope * mean + intercept. */
+/* Weighted least squares of variance = slope * mean + intercept; whether the slope is surely above 0. */
 static bool fit_line(const double *mean, const double *variance, int n, double *slope, double *intercept)
 {
     double w = 0, x = 0, y = 0, xx = 0, xy = 0;
@@ -31,13 +34,15 @@ static bool fit_line(const double *mean, const double *variance, int n, double *
     if (!(d > 0)) return false;
     *slope = (w * xy - x * y) / d;
     *intercept = (y - *slope * x) / w;
-    return *slope > 0 && isfinite(*slope) && isfinite(*intercept);
+    double rest = 0;
+    for (int i = 0; i < n; i++) rest += pow(1 - (*slope * mean[i] + *intercept) / variance[i], 2);
+    return *slope > CERTAIN * sqrt(rest / (n - 2) * w / d) && isfinite(*slope) && isfinite(*intercept);
 }
 
 bool iso_photon_line(const float *pixels, iso_area a, int64_t n, int64_t stride, double *gain, double *offset)
 {
     int64_t spots_each = a.height * (a.width - 2), all = n * spots_each, some = all < MOST ? all : MOST;
-    double mean[BINS], variance[BINS], slope, intercept;
+    double mean[BINS], variance[BINS], slope, intercept, most = -INFINITY;
     int used = 0;
     if (a.width < 3 || some < 100 * BINS) return false;
     spot *s = iso_calloc(some, sizeof *s);
@@ -46,16 +51,17 @@ bool iso_photon_line(const float *pixels, iso_area a, int64_t n, int64_t stride,
         int64_t at = (int64_t)((double)i / (double)some * (double)all), y = at % spots_each / (a.width - 2), x = at % (a.width - 2);
         const float *p = pixels + at / spots_each * stride + y * a.width + x;
         double left = (double)p[0], here = (double)p[1], right = (double)p[2], rest = left - 2 * here + right;
-        s[i] = (spot){(left + here + right) / 3, rest * rest / 6};
+        s[i] = (spot){(left + here + right) / 3, rest * rest / 6, fmax(fmax(left, here), right)};
+        most = fmax(most, s[i].brightest);
     }
     if (s && square) {
         qsort(s, (size_t)some, sizeof *s, by_mean);
         for (int b = 0; b < BINS; b++) {
             int64_t from = b * some / BINS, to = (b + 1) * some / BINS;
-            double sum = 0;
-            for (int64_t i = from; i < to; i++) square[i - from] = s[i].square, sum += s[i].mean;
+            double sum = 0, full = 0;
+            for (int64_t i = from; i < to; i++) square[i - from] = s[i].square, sum += s[i].mean, full += s[i].brightest >= most;
             double v = iso_quantile(square, to - from, 0.5) / MEDIAN_OF_CHI2;
-            if (v > 0) mean[used] = sum / (double)(to - from), variance[used] = v, used++;
+            if (v > 0 && full <= FULL * (double)(to - from)) mean[used] = sum / (double)(to - from), variance[used] = v, used++;
         }
     }
     iso_free(s);
