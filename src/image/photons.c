@@ -42,7 +42,7 @@ static bool fit_line(const double *mean, const double *variance, int n, double *
 bool iso_photon_line(const float *pixels, iso_area a, int64_t n, int64_t stride, double *gain, double *offset)
 {
     int64_t spots_each = a.height * (a.width - 2), all = n * spots_each, some = all < MOST ? all : MOST;
-    double mean[BINS], variance[BINS], slope, intercept, most = -INFINITY;
+    double mean[BINS], variance[BINS], slope, intercept, most = -HUGE_VAL;
     int used = 0;
     if (a.width < 3 || some < 100 * BINS) return false;
     spot *s = iso_calloc(some, sizeof *s);
