@@ -60,7 +60,7 @@ static void cameras_are_found(void **state)
 {
     (void)state;
     static const double known[][2] = {{1, 0}, {0.25, 100}, {7.5, -12}, {100, 1000}};
-    for (int k = 0; k < 4; k++) expect(&(camera){known[k][0], known[k][1], .low = 3, .high = 200}, N, 0.04, 1, 0);
+    for (int k = 0; k < 4; k++) expect(&(camera){known[k][0], known[k][1], .low = 3, .high = 200}, N, 0.04, 2, 0);
 }
 
 /* 6,000 pixels instead of 120,000. */
@@ -81,7 +81,7 @@ static void read_noise_moves_the_offset(void **state)
 static void saturated_pixels_do_not_count(void **state)
 {
     (void)state;
-    for (int full = 190; full >= 130; full -= 30) expect(&(camera){2, 50, .low = 3, .high = 200, .full = full}, N, 0.08, 1.5, 0);
+    for (int full = 190; full >= 130; full -= 30) expect(&(camera){2, 50, .low = 3, .high = 200, .full = full}, N, 0.08, 2, 0);
 }
 
 static void nothing_to_learn(void **state)
@@ -98,7 +98,7 @@ static void nothing_to_learn(void **state)
     assert_false(line(N, &gain, &offset));
 }
 
-/* Too few pixels, or none that has neighbours on both sides. */
+/* Too few pixels, or none that has neighbours on all sides. */
 static void small_images(void **state)
 {
     (void)state;

@@ -1,9 +1,9 @@
 /* photons.c: the gain and offset of a camera from images alone: the variance of shot noise is gain * (mean - offset).
  *
- * Noise is what remains of a pixel after its neighbours left and right are taken off; in each of BINS classes of equal brightness
- * the median of its square is hardly touched by edges and filaments. A line through the classes, heavier where the variance is
+ * Noise is what remains of a pixel after its eight neighbours are taken off in such a way that slopes and straight edges vanish; in each
+ * of BINS classes of equal brightness the median of its square is hardly touched by filaments. A line through the classes, heavier where the variance is
  * small, has the gain as its slope. A class in which pixels are as bright as any may be saturated, which hides noise: it is left out.
- * Sources: Janesick 2007, "Photon Transfer"; Foi et al. 2008, doi:10.1109/TIP.2008.2001399. */
+ * Sources: Immerkaer 1996, doi:10.1006/cviu.1996.0060 (the weights); Janesick 2007, "Photon Transfer"; Foi et al. 2008, doi:10.1109/TIP.2008.2001399. */
 #include "image.h"
 
 #include <math.h>
@@ -15,6 +15,21 @@ static const double FULL = 0.01;                       /* share of a class's spo
 static const double CERTAIN = 3;                       /* a slope is at least so many standard errors */
 
 typedef struct spot { double mean, square, brightest; } spot;
+
+/* Of the nine pixels whose upper left one is p: squared noise, in units of the variance of one. */
+static spot spot_at(const float *p, int64_t width)
+{
+    static const double weight[3][3] = {{1, -2, 1}, {-2, 4, -2}, {1, -2, 1}};
+    spot s = {.brightest = -HUGE_VAL};
+    double rest = 0;
+    for (int y = 0; y < 3; y++)
+        for (int x = 0; x < 3; x++) {
+            double v = (double)p[y * width + x];
+            rest += weight[y][x] * v, s.mean += v / 9, s.brightest = fmax(s.brightest, v);
+        }
+    s.square = rest * rest / 36;
+    return s;
+}
 
 static int by_mean(const void *a, const void *b)
 {
@@ -41,17 +56,15 @@ static bool fit_line(const double *mean, const double *variance, int n, double *
 
 bool iso_photon_line(const float *pixels, iso_area a, int64_t n, int64_t stride, double *gain, double *offset)
 {
-    int64_t spots_each = a.height * (a.width - 2), all = n * spots_each, some = all < MOST ? all : MOST;
+    int64_t across = a.width - 2, spots_each = (a.height - 2) * across, all = n * spots_each, some = all < MOST ? all : MOST;
     double mean[BINS], variance[BINS], slope, intercept, most = -HUGE_VAL;
     int used = 0;
-    if (a.width < 3 || some < 100 * BINS) return false;
+    if (a.width < 3 || a.height < 3 || some < 100 * BINS) return false;
     spot *s = iso_calloc(some, sizeof *s);
     double *square = iso_calloc(some, sizeof *square);
     for (int64_t i = 0; s && square && i < some; i++) {
-        int64_t at = (int64_t)((double)i / (double)some * (double)all), y = at % spots_each / (a.width - 2), x = at % (a.width - 2);
-        const float *p = pixels + at / spots_each * stride + y * a.width + x;
-        double left = (double)p[0], here = (double)p[1], right = (double)p[2], rest = left - 2 * here + right;
-        s[i] = (spot){(left + here + right) / 3, rest * rest / 6, fmax(fmax(left, here), right)};
+        int64_t at = (int64_t)((double)i / (double)some * (double)all), y = at % spots_each / across, x = at % across;
+        s[i] = spot_at(pixels + at / spots_each * stride + y * a.width + x, a.width);
         most = fmax(most, s[i].brightest);
     }
     if (s && square) {
