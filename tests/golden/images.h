@@ -590,6 +590,12 @@ static const struct golden_photon { double x, mean, log_p; } golden_photons[] = 
     {2000000.0, 2000000.0, -8.17326744413345},
 };
 
+/* The law `feature` of the numbers in test_feature_law.c: of two cells; and the gradient by a mean that all pixels share. */
+static const double golden_feature_loss[] = {
+    232.82028549812003, 216.13511690403777,
+};
+static const double golden_feature_gradient = 549.3999199198864;
+
 /* Coefficients where they stand, of `image` [height, width, channels]. */
 typedef struct golden_haar {
     int height, width, channels;

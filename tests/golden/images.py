@@ -102,6 +102,36 @@ def photon(mean, image, state):
     return loss, d, state
 
 
+def convolution(height, width, inputs, outputs, weights):
+    """The matrix of a convolution of 4 x 4 at every second pixel, with a border of one zero; channels last."""
+    A = np.zeros((height // 2, width // 2, outputs, height + 2, width + 2, inputs))
+    for y, x in product(range(height // 2), range(width // 2)):
+        A[y, x, :, 2 * y:2 * y + 4, 2 * x:2 * x + 4] = weights.reshape(outputs, 4, 4, inputs)
+    return A[:, :, :, 1:-1, 1:-1].reshape(height * width // 4 * outputs, height * width * inputs)
+
+
+def features(mean, image, weights):
+    """gaussian of pixels and of the positive responses of two convolutions, one after the other: loss of each cell and gradient."""
+    size, inputs, loss, seen = 8, 1, 0, []
+    a, b = mean, image
+    for w in [None, *weights]:
+        if w is not None:
+            outputs = 8 * inputs if inputs == 1 else 2 * inputs
+            A = convolution(size, size, inputs, outputs, w)
+            size, inputs, a, b = size // 2, outputs, a @ A.T, b @ A.T
+            assert np.all(a != 0)
+            seen[-1] += (A, a > 0)
+            a, b = np.maximum(a, 0), np.maximum(b, 0)
+        shape = (len(a), size * size, inputs)
+        l, d, _ = gaussian(a.reshape(shape), b.reshape(shape), np.ones((1, inputs)), True, 0)
+        loss += l
+        seen.append((d.reshape(a.shape),))
+    d = seen.pop()[0]
+    for own, A, lit in reversed(seen):
+        d = own + (d * lit) @ A.astype(object)
+    return loss, d
+
+
 # ------------------------------------------------------------------------------------------------- the file
 
 
@@ -177,6 +207,16 @@ for x, m in product([0, 0.5, 1, 2.25, 7, 13.5, 1000.75, 2000000], [0.01, 0.75, 4
     x, m = float(x), float(m)
     print(f"    {{{x!r}, {m!r}, {float(mpf(x) * log(mpf(m)) - mpf(m) - loggamma(mpf(x) + 1))!r}}},")
 print("};\n")
+
+def dealt(n, step, most):
+    """Numbers that the test makes by the same rule."""
+    return (np.arange(n) * step % most - most // 2) / 256
+
+
+loss, d = features(np.full((2, 64), 0.5), dealt(128, 29, 251).reshape(2, 64), [dealt(128, 137, 509), dealt(2048, 141, 521)])
+print("/* The law `feature` of the numbers in test_feature_law.c: of two cells; and the gradient by a mean that all pixels share. */")
+numbers("golden_feature_loss", loss)
+print(f"static const double golden_feature_gradient = {float(d.sum())!r};\n")
 
 print("""/* Coefficients where they stand, of `image` [height, width, channels]. */
 typedef struct golden_haar {
