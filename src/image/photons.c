@@ -79,7 +79,7 @@ bool iso_photon_line(const float *pixels, iso_area a, int64_t n, int64_t stride,
     }
     iso_free(s);
     iso_free(square);
-    if (used < BINS / 2 || !fit_line(mean, variance, used, &slope, &intercept)) return false;
+    if (used < BINS / 4 || !fit_line(mean, variance, used, &slope, &intercept)) return false;
     *gain = slope, *offset = -intercept / slope;
     return true;
 }
