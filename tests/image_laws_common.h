@@ -35,7 +35,7 @@ static int check(const golden_images *g, iso_env *env)
     static setting s;
     int64_t P = (int64_t)g->height * g->width * g->channels;
     const iso_example e = {.what = g->law->name, .cells = g->cells, .training = g->training, .pointer = g->law, .i = {g->height, g->width},
-                           .r = {(real)g->momentum}, .n_in = 3,
+                           .r = {g->momentum}, .n_in = 3,
                            .in = {{true, .cols = P}, {true, .is_state = true, .cols = P}, {.is_state = true, .rows = g->states, .cols = g->states ? g->channels : 0}}};
     real losses[8];
     double total = 0;
