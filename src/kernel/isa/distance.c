@@ -7,15 +7,8 @@
 #include <string.h>
 
 /* One register; eight of them hold CHUNK distances while the dimensions are gone through. */
-#if defined(__AVX512F__)
-enum { BYTES = 64 };
-#elif defined(__AVX__)
-enum { BYTES = 32 };
-#else
-enum { BYTES = 16 };
-#endif
-typedef float vec __attribute__((vector_size(BYTES), aligned(sizeof(float))));
-enum { CHUNK = 8 * BYTES / sizeof(float) };
+typedef float vec __attribute__((vector_size(REGISTER_BYTES), aligned(sizeof(float))));
+enum { CHUNK = 8 * REGISTER_BYTES / sizeof(float) };
 
 static inline vec square(vec x) { return x * x; }
 

@@ -4,6 +4,15 @@
 
 #include "kernel/kernel.h"
 
+/* One vector register of that set. */
+#if defined(__AVX512F__)
+enum { REGISTER_BYTES = 64 };
+#elif defined(__AVX__)
+enum { REGISTER_BYTES = 32 };
+#else
+enum { REGISTER_BYTES = 16 };
+#endif
+
 extern const iso_kernels KERNEL(iso_kernels);
 
 void KERNEL(csr_linear)(const iso_batch_csr *x, const real *values, const real *w, const real *bias, int64_t H, real *y,

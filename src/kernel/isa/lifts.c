@@ -5,15 +5,8 @@
 #include "isa.h"
 
 /* One register. */
-#if defined(__AVX512F__)
-enum { BYTES = 64 };
-#elif defined(__AVX__)
-enum { BYTES = 32 };
-#else
-enum { BYTES = 16 };
-#endif
-typedef real vec __attribute__((vector_size(BYTES), aligned(sizeof(real)), may_alias));
-enum { WIDTH = BYTES / sizeof(real) };
+typedef real vec __attribute__((vector_size(REGISTER_BYTES), aligned(sizeof(real)), may_alias));
+enum { WIDTH = REGISTER_BYTES / sizeof(real) };
 
 /* The next term L x of a sum, for an entry of L that the compiler knows; begun: the sum has one already. */
 #define ADD_TERM(sum, begun, entry, x)                              \

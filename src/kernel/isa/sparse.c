@@ -6,15 +6,8 @@
 #include <string.h>
 
 /* One register; eight of them hold CHUNK outputs while a row's entries are summed. */
-#if defined(__AVX512F__)
-enum { BYTES = 64 };
-#elif defined(__AVX__)
-enum { BYTES = 32 };
-#else
-enum { BYTES = 16 };
-#endif
-typedef real vec __attribute__((vector_size(BYTES), aligned(sizeof(real))));
-enum { LANES = BYTES / sizeof(real), CHUNK = 8 * LANES };
+typedef real vec __attribute__((vector_size(REGISTER_BYTES), aligned(sizeof(real))));
+enum { LANES = REGISTER_BYTES / sizeof(real), CHUNK = 8 * LANES };
 
 /* y[0..CHUNK) += sum over n entries of value * rows[index][0..CHUNK); rows are H apart. Indices and values stand
  * index_step and value_step elements apart. */
