@@ -215,9 +215,8 @@ def anomaly(a, work):
             run(a.program, "fit", work / "train.npz", "-o", work / "run", "--force", "--quiet")
             said = {}
             for row in csv.DictReader(run(a.program, "anomaly", work / "run", work / "asked.npz", "--quiet")[1].splitlines(), delimiter="\t"):
-                for key in ("log_density", "elbo", "anomaly_p"):
-                    if key in row:
-                        said.setdefault(key, []).append(-float(row[key]))
+                for key, strange_if in (("log_density", -1), ("elbo", -1), ("unexplained", 1), ("anomaly_p", -1)):
+                    said.setdefault(key, []).append(strange_if * float(row[key]))
             flat = scaled(images, ~train)[0].reshape(len(images), -1)
             pca = PCA(24, random_state=0).fit(flat[train])
             said["pca_error"] = ((pca.inverse_transform(pca.transform(flat[asked])) - flat[asked]) ** 2).sum(1)
