@@ -280,6 +280,7 @@ static iso_status configuration(const iso_model *m, const iso_options *o, iso_va
                           .autoencoder = iso_opt_flag(o, "autoencoder"),
                           .encode_covariates = iso_opt_flag(o, "encode_covariates"),
                           .batch_norm = true,
+                          .bf16 = strcmp(iso_opt_text(o, "precision"), "bf16") == 0,
                           .n_categorical = m->n_covariates,
                           .n_labels = m->label.n_categories,
                           .n_continuous = m->n_continuous,
@@ -323,6 +324,7 @@ static iso_status new_of_images(iso_env *env, const iso_dataset *d, const iso_op
     iso_status st = ISO_OK;
     iso_vae_config c;
     TRY(take_covariates(m, d, o, err));
+    FAIL_IF(strcmp(iso_opt_text(o, "precision"), "float32") != 0, ISO_EUSAGE, "--precision bf16 is for counts; images train in float32");
     FAIL_IF(m->n_continuous || m->size_factor_key, ISO_EUSAGE, "images have neither continuous covariates nor size factors");
     TRY(configuration(m, o, &c, err));
     FAIL_IF(!c.likelihood->image, ISO_EUSAGE, "--likelihood %s is for counts; for images: gaussian, wavelet, photon, feature, mse", c.likelihood->name);
@@ -358,6 +360,8 @@ iso_status iso_model_new(iso_env *env, const iso_dataset *d, const iso_options *
     TRY(median_total(&d->x, &m->median_library, err));
     m->normalized_input = strcmp(iso_opt_text(o, "encoder_input"), "log1p_normalized") == 0;
     TRY(configuration(m, o, &c, err));
+    if (c.bf16 && !iso_bf16_is_fast())
+        iso_warn(env, "this CPU has no instructions for bfloat16: --precision bf16 gives what it gives elsewhere, but slowly; leave it out for speed");
     TRY(iso_vae_build(&c, (uint64_t)iso_opt_int(o, "seed"), &m->v, err));
     *out = m, m = NULL;
 done:

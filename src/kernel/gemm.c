@@ -11,20 +11,30 @@
 /* oneDNN's threads are those of libgomp, which has this header in gcc's folders, where clang does not look. */
 int omp_get_max_threads(void);
 void omp_set_num_threads(int n);
+#if defined(ISO_HAVE_DNNL_BF16) && defined(__x86_64__)
+#define USE_DNNL_BF16 1
+/* Exported by the library, but in none of its headers. */
+dnnl_status_t dnnl_gemm_bf16bf16f32(char ta, char tb, dnnl_dim_t M, dnnl_dim_t N, dnnl_dim_t K, float alpha, const iso_bf16 *A, dnnl_dim_t lda,
+                                    const iso_bf16 *B, dnnl_dim_t ldb, float beta, float *C, dnnl_dim_t ldc);
+#endif
 #endif
 #endif
 
-typedef struct gemm_job {
+typedef struct gemm_job gemm_job;
+struct gemm_job {
+    void (*multiply)(const gemm_job *j, int64_t M, int64_t N, const void *A, const void *B, real *C);
     const iso_kernels *kernels;
     bool ta, tb;
     int64_t M, N, K, lda, ldb, ldc;
     real alpha, beta;
-    const real *A, *B, *bias;
+    size_t element;                 /* bytes of one of A and B */
+    const char *A, *B;
+    const real *bias;
     real *C;
     int64_t block_m, block_n, blocks_n;
-} gemm_job;
+};
 
-static void multiply(const gemm_job *j, int64_t M, int64_t N, const real *A, const real *B, real *C)
+static void multiply(const gemm_job *j, int64_t M, int64_t N, const void *A, const void *B, real *C)
 {
 #ifdef USE_DNNL
     int threads = omp_get_max_threads();
@@ -37,16 +47,29 @@ static void multiply(const gemm_job *j, int64_t M, int64_t N, const real *A, con
     j->kernels->gemm(j->ta, j->tb, M, N, j->K, j->alpha, A, j->lda, B, j->ldb, j->beta, C, j->ldc);
 }
 
+static void multiply_bf16(const gemm_job *j, int64_t M, int64_t N, const void *A, const void *B, real *C)
+{
+#ifdef USE_DNNL_BF16
+    if (iso_bf16_is_fast()) {
+        int threads = omp_get_max_threads();
+        if (threads != 1) omp_set_num_threads(1);
+        dnnl_status_t done = dnnl_gemm_bf16bf16f32(j->ta ? 'T' : 'N', j->tb ? 'T' : 'N', M, N, j->K, 1, A, j->lda, B, j->ldb,
+                                                   j->beta, C, j->ldc);
+        if (threads != 1) omp_set_num_threads(threads);
+        if (done == dnnl_success) return;
+    }
+#endif
+    j->kernels->gemm_bf16(j->ta, j->tb, M, N, j->K, A, j->lda, B, j->ldb, j->beta, C, j->ldc);
+}
+
 static void one_block(void *arg, int64_t i)
 {
     const gemm_job *j = arg;
     int64_t m = i / j->blocks_n * j->block_m, n = i % j->blocks_n * j->block_n;
     int64_t M = j->M - m < j->block_m ? j->M - m : j->block_m;
     int64_t N = j->N - n < j->block_n ? j->N - n : j->block_n;
-    const real *A = j->A + (j->ta ? m : m * j->lda);
-    const real *B = j->B + (j->tb ? n * j->ldb : n);
     real *C = j->C + m * j->ldc + n;
-    multiply(j, M, N, A, B, C);
+    j->multiply(j, M, N, j->A + j->element * (size_t)(j->ta ? m : m * j->lda), j->B + j->element * (size_t)(j->tb ? n * j->ldb : n), C);
     for (int64_t r = 0; j->bias && r < M; r++)          /* while the block is in cache */
         for (int64_t c = 0; c < N; c++) C[r * j->ldc + c] += j->bias[n + c];
 }
@@ -65,18 +88,56 @@ static void choose_blocks(gemm_job *j)
     j->blocks_n = (j->N + j->block_n - 1) / j->block_n;
 }
 
+static void run(iso_env *env, gemm_job *j)
+{
+    if (j->M <= 0 || j->N <= 0) return;
+    choose_blocks(j);
+    iso_parallel(env, (j->M + j->block_m - 1) / j->block_m * j->blocks_n, one_block, j);
+}
+
 void iso_gemm_serial(bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda, const real *B, int64_t ldb,
                      real beta, real *C, int64_t ldc)
 {
-    gemm_job j = {iso_kernels_best(), ta, tb, M, N, K, lda, ldb, ldc, alpha, beta, A, B, NULL, C, 0, 0, 0};
+    gemm_job j = {.kernels = iso_kernels_best(), .ta = ta, .tb = tb, .K = K, .lda = lda, .ldb = ldb, .ldc = ldc, .alpha = alpha, .beta = beta};
     multiply(&j, M, N, A, B, C);
 }
 
 void iso_gemm(iso_env *env, bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda,
               const real *B, int64_t ldb, real beta, real *C, int64_t ldc, const real *bias)
 {
-    if (M <= 0 || N <= 0) return;
-    gemm_job j = {iso_kernels_best(), ta, tb, M, N, K, lda, ldb, ldc, alpha, beta, A, B, bias, C, 0, 0, 0};
-    choose_blocks(&j);
-    iso_parallel(env, (M + j.block_m - 1) / j.block_m * j.blocks_n, one_block, &j);
+    run(env, &(gemm_job){.multiply = multiply, .kernels = iso_kernels_best(), .ta = ta, .tb = tb, .M = M, .N = N, .K = K,
+                         .lda = lda, .ldb = ldb, .ldc = ldc, .alpha = alpha, .beta = beta, .element = sizeof(real),
+                         .A = (const char *)A, .B = (const char *)B, .bias = bias, .C = C});
+}
+
+void iso_gemm_bf16(iso_env *env, bool ta, bool tb, int64_t M, int64_t N, int64_t K, const iso_bf16 *A, int64_t lda, const iso_bf16 *B,
+                   int64_t ldb, real beta, real *C, int64_t ldc, const real *bias)
+{
+    run(env, &(gemm_job){.multiply = multiply_bf16, .kernels = iso_kernels_best(), .ta = ta, .tb = tb, .M = M, .N = N, .K = K,
+                         .lda = lda, .ldb = ldb, .ldc = ldc, .alpha = 1, .beta = beta, .element = sizeof(iso_bf16),
+                         .A = (const char *)A, .B = (const char *)B, .bias = bias, .C = C});
+}
+
+bool iso_bf16_is_fast(void)
+{
+#ifdef USE_DNNL_BF16
+    return __builtin_cpu_supports("avx512bf16");        /* CPUs with AMX have it too */
+#else
+    return false;
+#endif
+}
+
+enum { CONVERTED = 16384 };
+typedef struct conversion { const iso_kernels *k; const real *x; iso_bf16 *y; int64_t n; } conversion;
+
+static void convert_block(void *arg, int64_t i)
+{
+    const conversion *c = arg;
+    int64_t from = i * CONVERTED;
+    c->k->to_bf16(c->x + from, c->y + from, c->n - from < CONVERTED ? c->n - from : CONVERTED);
+}
+
+void iso_to_bf16(iso_env *env, const iso_kernels *k, const real *x, iso_bf16 *y, int64_t n)
+{
+    iso_parallel(env, (n + CONVERTED - 1) / CONVERTED, convert_block, &(conversion){k, x, y, n});
 }

@@ -20,6 +20,9 @@ typedef struct iso_batch_csr {
 /* One entry of a minibatch that is sorted by column. */
 typedef struct iso_column_entry { int32_t row; real value; } iso_column_entry;
 
+/* bfloat16: the upper half of a float's bits. */
+typedef uint16_t iso_bf16;
+
 /* Arguments of a likelihood's loop; see likelihood/likelihood.h for what each head means. */
 typedef struct iso_lik_args {
     iso_batch_csr x;              /* counts (or continuous values) of the batch */
@@ -70,6 +73,10 @@ typedef struct iso_kernels {
     /* Plain C product, the reference of kernel/gemm.c: C = alpha op(A) op(B) + beta C, row-major. */
     void (*gemm)(bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda,
                  const real *B, int64_t ldb, real beta, real *C, int64_t ldc);
+    /* The same with A and B in bfloat16, sums in real, alpha 1; reference of iso_gemm_bf16. */
+    void (*gemm_bf16)(bool ta, bool tb, int64_t M, int64_t N, int64_t K, const iso_bf16 *A, int64_t lda, const iso_bf16 *B, int64_t ldb,
+                      real beta, real *C, int64_t ldc);
+    void (*to_bf16)(const real *x, iso_bf16 *y, int64_t n);   /* to nearest, ties to even; NaN stays NaN */
     /* Squared distances d2 [ISO_TILE] of q [d] to the points of a tile [d, ISO_TILE]; returns the least of them. Needs
      * finite values whose squares are. */
     float (*tile_distances)(const float *q, const float *tile, int64_t d, float *d2);
@@ -102,6 +109,13 @@ void iso_gemm(iso_env *env, bool ta, bool tb, int64_t M, int64_t N, int64_t K, r
 /* The same on the calling thread, without bias. */
 void iso_gemm_serial(bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda, const real *B, int64_t ldb,
                      real beta, real *C, int64_t ldc);
+
+/* iso_gemm of A and B in bfloat16, alpha 1, sums in real: a product of two bfloat16 is exact in float. iso_bf16_is_fast: this CPU has instructions
+ * for it (AVX512-BF16, AMX), else the plain loop of the kernels does it. */
+void iso_gemm_bf16(iso_env *env, bool ta, bool tb, int64_t M, int64_t N, int64_t K, const iso_bf16 *A, int64_t lda, const iso_bf16 *B,
+                   int64_t ldb, real beta, real *C, int64_t ldc, const real *bias);
+bool iso_bf16_is_fast(void);
+void iso_to_bf16(iso_env *env, const iso_kernels *k, const real *x, iso_bf16 *y, int64_t n);
 
 /* A convolution of images [height, width, in], channels last, to [iso_conv_height, iso_conv_width, out]: weights [out, size, size, in],
  * at every stride-th pixel, with (size - 1) / 2 zeros before the first and as many after the last. */

@@ -33,6 +33,7 @@ typedef struct iso_vae_config {
     iso_dispersion dispersion;
     bool learned_library, linear_decoder, autoencoder, encode_covariates;
     bool batch_norm;
+    bool bf16;                    /* of training alone, and not saved: products with large weights in bfloat16, sums in real */
     /* Categorical covariates, in the slots 0 .. n_categorical-1 of batch->codes; slot 0 is the batch if there is one.
      * Those with one category are ignored. The label, used by dispersion alone, has slot n_categorical. */
     int n_categorical, n_categories[ISO_MAX_COVARIATES];

@@ -1,5 +1,7 @@
 /* linear: y = x W^T + b.
- *   in 0  x [B, K]      in 1  W [N, K]      in 2  b [1, N], may be missing      out  y [B, N] */
+ *   in 0  x [B, K]      in 1  W [N, K]      in 2  b [1, N], may be missing      out  y [B, N]
+ *   i[0]  1 = where a gradient will be asked for, x, W and the gradient of y enter the products in bfloat16; sums, b and what
+ *         comes out are real. Saved 0 and 1 then hold x and W in bfloat16. */
 #include "op.h"
 
 static const char *shape(const iso_graph *g, iso_node *n)
@@ -14,32 +16,61 @@ static const char *shape(const iso_graph *g, iso_node *n)
     return NULL;
 }
 
-static void forward(const iso_args *a)
+/* Reals that n numbers of 16 bits take. */
+static int64_t halves(int64_t n) { return (n * (int64_t)sizeof(iso_bf16) + (int64_t)sizeof(real) - 1) / (int64_t)sizeof(real); }
+
+static int64_t saved_size(const iso_graph *g, const iso_node *n, int j, int64_t cells)
 {
-    iso_gemm(a->env, false, true, a->rows, a->cols, a->in_cols[0], 1, a->in[0], a->in_cols[0], a->in[1], a->in_cols[0], 0,
-             a->out, a->cols, a->in[2]);
+    if (!n->i[0]) return 0;
+    return halves(j == 0 ? (n->per_cell ? cells : n->rows) * g->nodes[n->in[0]].cols : n->cols * g->nodes[n->in[1]].cols);
 }
 
-enum { COLUMNS = 512 };         /* of the bias gradient, a block */
+static int64_t work_size(const iso_graph *g, const iso_node *n, int64_t cells, bool backward)
+{
+    (void)g;
+    return n->i[0] && backward ? halves((n->per_cell ? cells : n->rows) * n->cols) : 0;
+}
 
-static void bias_block(void *arg, int64_t block)
+static void forward(const iso_args *a)
+{
+    int64_t K = a->in_cols[0], N = a->cols;
+    iso_bf16 *x = (iso_bf16 *)a->saved[0], *w = (iso_bf16 *)a->saved[1];
+    if (!x) {
+        iso_gemm(a->env, false, true, a->rows, N, K, 1, a->in[0], K, a->in[1], K, 0, a->out, N, a->in[2]);
+        return;
+    }
+    iso_to_bf16(a->env, a->kernels, a->in[0], x, a->rows * K);
+    iso_to_bf16(a->env, a->kernels, a->in[1], w, N * K);
+    iso_gemm_bf16(a->env, false, true, a->rows, N, K, x, K, w, K, 0, a->out, N, a->in[2]);
+}
+
+enum { COLUMNS = 512 };         /* of the gradient, a block */
+
+/* The bias's gradient, and the gradient itself in bfloat16: one pass over it. */
+static void column_block(void *arg, int64_t block)
 {
     const iso_args *a = arg;
-    int64_t c0 = block * COLUMNS, c1 = c0 + COLUMNS < a->cols ? c0 + COLUMNS : a->cols;
-    real *db = a->d_in[2];
-    for (int64_t c = c0; !a->add[2] && c < c1; c++) db[c] = 0;
-    for (int64_t r = 0; r < a->rows; r++)
-        for (int64_t c = c0; c < c1; c++) db[c] += a->d_out[r * a->cols + c];
+    int64_t c0 = block * COLUMNS, n = a->cols - c0 < COLUMNS ? a->cols - c0 : COLUMNS;
+    real *db = a->d_in[2] ? a->d_in[2] + c0 : NULL;
+    iso_bf16 *half = (iso_bf16 *)a->work;
+    for (int64_t c = 0; db && !a->add[2] && c < n; c++) db[c] = 0;
+    for (int64_t r = 0; r < a->rows; r++) {
+        const real *d = a->d_out + r * a->cols + c0;
+        for (int64_t c = 0; db && c < n; c++) db[c] += d[c];
+        if (half) a->kernels->to_bf16(d, half + r * a->cols + c0, n);
+    }
 }
 
 static void backward(const iso_args *a)
 {
     int64_t K = a->in_cols[0], N = a->cols;
-    if (a->d_in[0])
-        iso_gemm(a->env, false, false, a->rows, K, N, 1, a->d_out, N, a->in[1], K, a->add[0] ? 1 : 0, a->d_in[0], K, NULL);
-    if (a->d_in[1])
-        iso_gemm(a->env, true, false, N, K, a->rows, 1, a->d_out, N, a->in[0], K, a->add[1] ? 1 : 0, a->d_in[1], K, NULL);
-    if (a->d_in[2]) iso_parallel(a->env, (N + COLUMNS - 1) / COLUMNS, bias_block, (void *)a);
+    real add_x = a->add[0] ? 1 : 0, add_w = a->add[1] ? 1 : 0;
+    const iso_bf16 *x = (const iso_bf16 *)a->saved[0], *w = (const iso_bf16 *)a->saved[1], *d = (const iso_bf16 *)a->work;
+    if (a->d_in[2] || d) iso_parallel(a->env, (N + COLUMNS - 1) / COLUMNS, column_block, (void *)a);
+    if (a->d_in[0] && !d) iso_gemm(a->env, false, false, a->rows, K, N, 1, a->d_out, N, a->in[1], K, add_x, a->d_in[0], K, NULL);
+    if (a->d_in[1] && !d) iso_gemm(a->env, true, false, N, K, a->rows, 1, a->d_out, N, a->in[0], K, add_w, a->d_in[1], K, NULL);
+    if (a->d_in[0] && d) iso_gemm_bf16(a->env, false, false, a->rows, K, N, d, N, w, K, add_x, a->d_in[0], K, NULL);
+    if (a->d_in[1] && d) iso_gemm_bf16(a->env, true, false, N, K, a->rows, d, N, x, K, add_w, a->d_in[1], K, NULL);
 }
 
 static const iso_example examples[] = {
@@ -63,4 +94,5 @@ static const iso_example examples[] = {
 };
 
 const iso_op iso_op_linear = {.name = "linear", .shape = shape, .forward = forward, .backward = backward,
-                              .reads_in = 3, .examples = examples};
+                              .reads_in = 3, .n_saved = 2, .saved_size = saved_size, .work_size = work_size,
+                              .examples = examples};
