@@ -70,8 +70,7 @@ static void one_block(void *arg, int64_t i)
     int64_t N = j->N - n < j->block_n ? j->N - n : j->block_n;
     real *C = j->C + m * j->ldc + n;
     j->multiply(j, M, N, j->A + j->element * (size_t)(j->ta ? m : m * j->lda), j->B + j->element * (size_t)(j->tb ? n * j->ldb : n), C);
-    for (int64_t r = 0; j->bias && r < M; r++)          /* while the block is in cache */
-        for (int64_t c = 0; c < N; c++) C[r * j->ldc + c] += j->bias[n + c];
+    if (j->bias) j->kernels->add_to_rows(j->bias + n, M, N, j->ldc, C);         /* while the block is in cache */
 }
 
 /* Cut the longer side first, in pieces of at least 64, until a block is about 4 Mflop or there are 16. */

@@ -77,6 +77,10 @@ typedef struct iso_kernels {
     void (*gemm_bf16)(bool ta, bool tb, int64_t M, int64_t N, int64_t K, const iso_bf16 *A, int64_t lda, const iso_bf16 *B, int64_t ldb,
                       real beta, real *C, int64_t ldc);
     void (*to_bf16)(const real *x, iso_bf16 *y, int64_t n);   /* to nearest, ties to even; NaN stays NaN */
+    /* x [rows, n], its rows `step` apart: sum [n] = (+ sum if add) sum of the rows; NULL: not wanted. y: x in bfloat16, rows as far
+     * apart, or NULL. */
+    void (*sum_rows)(const real *x, int64_t rows, int64_t n, int64_t step, bool add, real *sum, iso_bf16 *y);
+    void (*add_to_rows)(const real *bias, int64_t rows, int64_t n, int64_t step, real *x);    /* x [rows, n] += bias [n] */
     /* Squared distances d2 [ISO_TILE] of q [d] to the points of a tile [d, ISO_TILE]; returns the least of them. Needs
      * finite values whose squares are. */
     float (*tile_distances)(const float *q, const float *tile, int64_t d, float *d2);

@@ -110,11 +110,8 @@ static void forward(const iso_args *a)
     }
     int64_t blocks = (n + j.per_block - 1) / j.per_block;
     iso_parallel(a->env, blocks, one_block, &j);
-    for (int64_t i = 0; a->saved[2] && i < j.dispersion_rows * G; i++) {
-        real sum = 0;
-        for (int64_t k = 0; k < blocks; k++) sum += j.partial[k * j.dispersion_rows * G + i];
-        d_dispersion[i] = sum;
-    }
+    int64_t D_G = j.dispersion_rows * G;
+    if (a->saved[2] && D_G) a->kernels->sum_rows(j.partial, blocks, D_G, D_G, false, d_dispersion, NULL);
     double total = 0;
     for (int64_t r = 0; r < n; r++) {
         total += (double)loss[r];

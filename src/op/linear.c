@@ -44,21 +44,15 @@ static void forward(const iso_args *a)
     iso_gemm_bf16(a->env, false, true, a->rows, N, K, x, K, w, K, 0, a->out, N, a->in[2]);
 }
 
-enum { COLUMNS = 512 };         /* of the gradient, a block */
+enum { COLUMNS = 256 };         /* of the gradient, a block */
 
 /* The bias's gradient, and the gradient itself in bfloat16: one pass over it. */
 static void column_block(void *arg, int64_t block)
 {
     const iso_args *a = arg;
     int64_t c0 = block * COLUMNS, n = a->cols - c0 < COLUMNS ? a->cols - c0 : COLUMNS;
-    real *db = a->d_in[2] ? a->d_in[2] + c0 : NULL;
-    iso_bf16 *half = (iso_bf16 *)a->work;
-    for (int64_t c = 0; db && !a->add[2] && c < n; c++) db[c] = 0;
-    for (int64_t r = 0; r < a->rows; r++) {
-        const real *d = a->d_out + r * a->cols + c0;
-        for (int64_t c = 0; db && c < n; c++) db[c] += d[c];
-        if (half) a->kernels->to_bf16(d, half + r * a->cols + c0, n);
-    }
+    iso_bf16 *half = a->work ? (iso_bf16 *)a->work + c0 : NULL;
+    a->kernels->sum_rows(a->d_out + c0, a->rows, n, a->cols, a->add[2], a->d_in[2] ? a->d_in[2] + c0 : NULL, half);
 }
 
 static void backward(const iso_args *a)

@@ -14,22 +14,24 @@
 void KERNEL(adam)(real *restrict p, const real *restrict g, real *restrict m, real *restrict v, int64_t n, real g_scale,
                   real lr, real beta1, real beta2, real eps, real weight_decay, real bias1, real bias2)
 {
-    real step = lr / bias1, root_bias2 = SQRT(bias2);
+    real step = lr / bias1, inverse_root = 1 / SQRT(bias2);
     for (int64_t i = 0; i < n; i++) {
         real gi = g[i] * g_scale + weight_decay * p[i];
         m[i] = beta1 * m[i] + (1 - beta1) * gi;
         v[i] = beta2 * v[i] + (1 - beta2) * gi * gi;
-        p[i] -= step * m[i] / (SQRT(v[i]) / root_bias2 + eps);
+        p[i] -= step * m[i] / (SQRT(v[i]) * inverse_root + eps);
     }
 }
 
-/* In double and in eight lanes, so that the order of the sum is fixed and vectorises. */
+/* In double and in lanes, so that the order of the sum is fixed, vectorises, and no sum waits for itself. */
 double KERNEL(sum_squares)(const real *x, int64_t n)
 {
-    double lane[8] = {0};
+    enum { LANES = 32 };
+    double lane[LANES] = {0}, sum = 0;
     int64_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        for (int j = 0; j < 8; j++) lane[j] += (double)x[i + j] * (double)x[i + j];
+    for (; i + LANES <= n; i += LANES)
+        for (int j = 0; j < LANES; j++) lane[j] += (double)x[i + j] * (double)x[i + j];
     for (; i < n; i++) lane[0] += (double)x[i] * (double)x[i];
-    return ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
+    for (int j = 0; j < LANES; j++) sum += lane[j];
+    return sum;
 }

@@ -1,4 +1,5 @@
-/* bf16.c: numbers of 16 bits, bfloat16, which are the upper half of a float: 8 bits of mantissa. */
+/* bf16.c: numbers of 16 bits, bfloat16, which are the upper half of a float, 8 bits of mantissa; and the passes over a layer's bias,
+ * one of which makes them on its way. */
 #include "isa.h"
 
 #include <string.h>
@@ -18,12 +19,44 @@ static inline float widened(iso_bf16 x)
     return f;
 }
 
+static inline iso_bf16 narrowed(real x)
+{
+    uint32_t b = bits_of((float)x), rounded = b + 0x7fffu + (b >> 16 & 1), quiet = b | 0x400000u;
+    return (iso_bf16)(((b & 0x7fffffffu) > 0x7f800000u ? quiet : rounded) >> 16);
+}
+
 void KERNEL(to_bf16)(const real *restrict x, iso_bf16 *restrict y, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++) {
-        uint32_t b = bits_of((float)x[i]), rounded = b + 0x7fffu + (b >> 16 & 1), quiet = b | 0x400000u;
-        y[i] = (iso_bf16)(((b & 0x7fffffffu) > 0x7f800000u ? quiet : rounded) >> 16);
+    for (int64_t i = 0; i < n; i++) y[i] = narrowed(x[i]);
+}
+
+/* Strips of columns whose sums stay in registers while the rows go by. */
+void KERNEL(sum_rows)(const real *restrict x, int64_t rows, int64_t n, int64_t step, bool add, real *restrict sum, iso_bf16 *restrict y)
+{
+    enum { STRIP = 4 * REGISTER_BYTES / sizeof(real) };
+    for (int64_t c0 = 0; c0 < n; c0 += STRIP) {
+        int64_t width = n - c0 < STRIP ? n - c0 : STRIP;
+        real total[STRIP];
+        for (int64_t c = 0; c < STRIP; c++) total[c] = sum && add && c < width ? sum[c0 + c] : 0;
+        for (int64_t r = 0; r < rows; r++) {
+            const real *from = x + r * step + c0;
+            if (width == STRIP)
+                for (int64_t c = 0; c < STRIP; c++) total[c] += from[c];
+            else
+                for (int64_t c = 0; c < width; c++) total[c] += from[c];
+            if (y && width == STRIP)
+                for (int64_t c = 0; c < STRIP; c++) y[r * step + c0 + c] = narrowed(from[c]);
+            else
+                for (int64_t c = 0; y && c < width; c++) y[r * step + c0 + c] = narrowed(from[c]);
+        }
+        for (int64_t c = 0; sum && c < width; c++) sum[c0 + c] = total[c];
     }
+}
+
+void KERNEL(add_to_rows)(const real *restrict bias, int64_t rows, int64_t n, int64_t step, real *restrict x)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < n; c++) x[r * step + c] += bias[c];
 }
 
 /* Strips of 16 columns of C; slow, and right. */

@@ -27,6 +27,8 @@ void KERNEL(gemm)(bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha,
 void KERNEL(gemm_bf16)(bool ta, bool tb, int64_t M, int64_t N, int64_t K, const iso_bf16 *A, int64_t lda, const iso_bf16 *B, int64_t ldb,
                        real beta, real *C, int64_t ldc);
 void KERNEL(to_bf16)(const real *x, iso_bf16 *y, int64_t n);
+void KERNEL(sum_rows)(const real *x, int64_t rows, int64_t n, int64_t step, bool add, real *sum, iso_bf16 *y);
+void KERNEL(add_to_rows)(const real *bias, int64_t rows, int64_t n, int64_t step, real *x);
 float KERNEL(tile_distances)(const float *q, const float *tile, int64_t d, float *d2);
 void KERNEL(layout_step)(const iso_layout_curve *c, const real *rate, int n_repel, const real *ox, const real *oy,
                          real *x, real *y);

@@ -19,10 +19,10 @@ static inline chance chance_of(real pi)
     return (chance){.p = pi > 0 ? big : small, .q = pi > 0 ? small : big};
 }
 
-/* n zeros: loss, dloss/dlog mu, dloss/dpi; dloss/dlog theta is added. */
+/* n zeros: loss, dloss/dlog mu; dloss/dlog theta is added, dloss/dpi takes the place of pi. */
 static void zeros(int64_t n, const real *restrict e, real scale, const real *restrict theta,
-                  const real *restrict inv_theta, const real *restrict dropout, real *restrict loss,
-                  real *restrict d_log_mu, real *restrict d_log_theta, real *restrict d_dropout)
+                  const real *restrict inv_theta, real *restrict dropout, real *restrict loss,
+                  real *restrict d_log_mu, real *restrict d_log_theta)
 {
     for (int64_t g = 0; g < n; g++) {
         real mu = e[g] * scale;
@@ -33,7 +33,7 @@ static void zeros(int64_t n, const real *restrict e, real scale, const real *res
         loss[g] = -log_near(Z, -c.q * y.one_minus);
         d_log_mu[g] = d_y * (mu * r.inverse);
         d_log_theta[g] += d_y * (theta[g] * r.excess);
-        d_dropout[g] = -q_over_Z * (c.p * y.one_minus);
+        dropout[g] = -q_over_Z * (c.p * y.one_minus);
     }
 }
 
@@ -63,7 +63,9 @@ static void zinb_row(const iso_lik_args *a, int64_t row)
 {
     int64_t G = a->x.n_cols;
     real *e = scratch_row(a, ROW_E), *d = a->d_mean ? a->d_mean + row * G : NULL;
-    real loss_of[LIK_BLOCK], dropout[LIK_BLOCK];
+    real loss_of[LIK_BLOCK];
+    const real *dropout = a->dropout + row * G;
+    real *d_dropout = d ? a->d_dropout + row * G : NULL;
     const real *theta = scratch_row(a, ROW_THETA), *inv_theta = scratch_row(a, ROW_INV_THETA);
     softmax s = softmax_row(a, row, e);
     double loss = 0 * s.sum, sum = 0;           /* NaN if a logit is not finite */
@@ -76,19 +78,18 @@ static void zinb_row(const iso_lik_args *a, int64_t row)
     }
     for (int64_t g = 0; g < G; g += LIK_BLOCK) {
         int64_t n = G - g < LIK_BLOCK ? G - g : LIK_BLOCK;
-        memcpy(dropout, a->dropout + row * G + g, (size_t)n * sizeof(real));     /* d_dropout may be this memory */
         if (d) {
-            zeros(n, e + g, s.scale, theta + g, inv_theta + g, dropout, loss_of, d + g,
-                  scratch_row(a, ROW_D_DISPERSION) + g, a->d_dropout + row * G + g);
+            if (d_dropout != dropout) memcpy(d_dropout + g, dropout + g, (size_t)n * sizeof(real));
+            zeros(n, e + g, s.scale, theta + g, inv_theta + g, d_dropout + g, loss_of, d + g, scratch_row(a, ROW_D_DISPERSION) + g);
             sum += real_sum(d + g, n);
         } else {
-            zeros_value(n, e + g, s.scale, theta + g, inv_theta + g, dropout, loss_of);
+            zeros_value(n, e + g, s.scale, theta + g, inv_theta + g, dropout + g, loss_of);
         }
         loss += real_sum(loss_of, n);
     }
     a->loss[row] = (real)loss;
     if (!d) return;
-    nb_points_scatter(a, row, d, a->d_dropout + row * G);
+    nb_points_scatter(a, row, d, d_dropout);
     softmax_backward(&s, e, sum, d, G);
     if (a->d_log_library) a->d_log_library[row] = (real)sum;
 }
