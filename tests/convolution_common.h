@@ -10,12 +10,14 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Images of even and odd sides; few channels and many, which go another way (kernel/winograd.c); no image, one, several. */
 static const struct { iso_conv c; int64_t n; bool winograd; } shapes[] = {
     {{8, 8, 2, 3, 4, 2}, 3, false},    {{9, 7, 3, 5, 3, 1}, 2, false},   {{6, 6, 16, 8, 1, 1}, 2, false}, {{16, 12, 8, 32, 4, 2}, 5, true},
     {{10, 14, 16, 40, 4, 2}, 3, true}, {{9, 7, 9, 33, 4, 2}, 2, true},   {{8, 8, 32, 32, 3, 1}, 4, true}, {{5, 7, 33, 47, 3, 1}, 3, true},
-    {{4, 4, 64, 32, 4, 2}, 150, true}, {{2, 2, 32, 32, 4, 2}, 2, true},  {{8, 8, 32, 32, 3, 1}, 0, true}, {{32, 32, 32, 32, 3, 1}, 9, true},
+    {{4, 4, 64, 32, 4, 2}, 150, true}, {{2, 2, 32, 32, 4, 2}, 2, true},  {{8, 8, 32, 32, 3, 1}, 0, true}, {{32, 32, 32, 32, 3, 1}, 15, true},
+    {{16, 16, 32, 32, 4, 2}, 7, true}, {{2, 2, 128, 32, 4, 2}, 240, true}, {{12, 20, 8, 33, 4, 2}, 40, true},
 };
 
 static real *noise(int64_t n, uint64_t seed)
@@ -26,9 +28,10 @@ static real *noise(int64_t n, uint64_t seed)
     return x;
 }
 
-/* Calls f for each tap of each output that lies in the image: indices in x, y, w. */
-typedef void tap_fn(void *arg, int64_t x, int64_t y, int64_t w);
-static void each_tap(const iso_conv *c, int64_t n, tap_fn *f, void *arg)
+/* Calls f for each tap of each output that lies in the image: where in x and y the pixels start, and in w the tap's weights of the first output. */
+typedef struct plain { const iso_conv *c; const real *x, *y, *w; double *sum; } plain;
+typedef void tap_fn(const plain *p, int64_t x, int64_t y, int64_t w);
+static void each_tap(const iso_conv *c, int64_t n, tap_fn *f, const plain *p)
 {
     int64_t out_h = iso_conv_height(c), out_w = iso_conv_width(c), pad = (c->size - 1) / 2;
     for (int64_t i = 0; i < n; i++)
@@ -38,17 +41,27 @@ static void each_tap(const iso_conv *c, int64_t n, tap_fn *f, void *arg)
                     for (int64_t kx = 0; kx < c->size; kx++) {
                         int64_t iy = oy * c->stride - pad + ky, ix = ox * c->stride - pad + kx;
                         if (iy < 0 || ix < 0 || iy >= c->height || ix >= c->width) continue;
-                        for (int64_t o = 0; o < c->out; o++)
-                            for (int64_t k = 0; k < c->in; k++)
-                                f(arg, ((i * c->height + iy) * c->width + ix) * c->in + k, ((i * out_h + oy) * out_w + ox) * c->out + o,
-                                  ((o * c->size + ky) * c->size + kx) * c->in + k);
+                        f(p, ((i * c->height + iy) * c->width + ix) * c->in, ((i * out_h + oy) * out_w + ox) * c->out, (ky * c->size + kx) * c->in);
                     }
 }
 
-typedef struct plain { const real *x, *y, *w; double *sum; } plain;
-static void to_y(void *arg, int64_t x, int64_t y, int64_t w) { plain *p = arg; p->sum[y] += (double)p->x[x] * (double)p->w[w]; }
-static void to_x(void *arg, int64_t x, int64_t y, int64_t w) { plain *p = arg; p->sum[x] += (double)p->y[y] * (double)p->w[w]; }
-static void to_w(void *arg, int64_t x, int64_t y, int64_t w) { plain *p = arg; p->sum[w] += (double)p->x[x] * (double)p->y[y]; }
+static void to_y(const plain *p, int64_t x, int64_t y, int64_t w)
+{
+    for (int64_t o = 0; o < p->c->out; o++, w += p->c->size * p->c->size * p->c->in)
+        for (int64_t k = 0; k < p->c->in; k++) p->sum[y + o] += (double)p->x[x + k] * (double)p->w[w + k];
+}
+
+static void to_x(const plain *p, int64_t x, int64_t y, int64_t w)
+{
+    for (int64_t o = 0; o < p->c->out; o++, w += p->c->size * p->c->size * p->c->in)
+        for (int64_t k = 0; k < p->c->in; k++) p->sum[x + k] += (double)p->y[y + o] * (double)p->w[w + k];
+}
+
+static void to_w(const plain *p, int64_t x, int64_t y, int64_t w)
+{
+    for (int64_t o = 0; o < p->c->out; o++, w += p->c->size * p->c->size * p->c->in)
+        for (int64_t k = 0; k < p->c->in; k++) p->sum[w + k] += (double)p->x[x + k] * (double)p->y[y + o];
+}
 
 /* got against sum + start (of what was there before) + bias, or its positive part. */
 static void compare(const char *what, const real *got, const double *sum, const real *start, const real *bias, int64_t channels, bool relu, int64_t n)
@@ -63,42 +76,126 @@ static void compare(const char *what, const real *got, const double *sum, const 
     }
 }
 
-/* One shape: new with bias and relu, then added to what is there; on one thread and on three, to the same bits. */
+/* d where out is above zero. */
+static real *masked(const real *d, const real *out, int64_t n)
+{
+    real *m = malloc((size_t)(n + 1) * sizeof *m);
+    for (int64_t i = 0; i < n; i++) m[i] = out[i] > 0 ? d[i] : 0;
+    return m;
+}
+
+/* Runs `run` on one thread and on three, on copies of `start`: the same bits, and those of the sums. */
+typedef void run_fn(iso_env *env, void *arg, real *to);
+static void both(const char *what, run_fn *run, void *arg, const real *start, int64_t n, real *out)
+{
+    for (int threads = 1; threads <= 3; threads += 2) {
+        iso_env *env = iso_env_new(threads);
+        real *to = malloc((size_t)(n + 1) * sizeof *to);
+        for (int64_t i = 0; i < n; i++) to[i] = start ? start[i] : (real)NAN;
+        run(env, arg, to);
+        for (int64_t i = 0; i < n && threads > 1; i++)
+            if (to[i] != out[i]) fail_msg("%s: number %lld is %.9g on one thread, %.9g on three", what, (long long)i, (double)out[i], (double)to[i]);
+        memcpy(out, to, (size_t)n * sizeof *to);
+        free(to);
+        iso_env_free(env);
+    }
+}
+
+typedef struct call { const iso_conv *c; int64_t n; const real *x, *y, *w, *bias; iso_conv_gradient g; int which; real *work; } call;
+
+static void run_forward(iso_env *env, void *arg, real *to)
+{
+    const call *k = arg;
+    if (k->which) iso_conv_scatter(env, k->c, k->n, k->y, k->w, k->bias, k->bias, to, k->work);
+    else iso_conv_gather(env, k->c, k->n, k->x, k->w, k->bias, k->bias, to, k->work);
+}
+
+/* One gradient of the three alone, or all of them. */
+static void run_backward(iso_env *env, void *arg, real *to)
+{
+    const call *k = arg;
+    iso_conv_gradient g = k->g;
+    int64_t nx = k->n * k->c->height * k->c->width * k->c->in, ny = k->n * iso_conv_height(k->c) * iso_conv_width(k->c) * k->c->out;
+    int64_t nw = k->c->out * k->c->size * k->c->size * k->c->in, n_in = g.transposed ? ny : nx;
+    if (k->which != 1) g.dx = to;
+    if (k->which != 0) g.dw = to + n_in;
+    if (k->which == 2) g.dbias = to + n_in + nw;
+    iso_conv_backward(env, k->c, k->n, &g, k->work);
+}
+
+/* Forward and transposed, with bias and relu and without. */
+static void check_forward(const iso_conv *c, int64_t n, const real *x, const real *y, const real *w, const real *bias)
+{
+    int64_t size[2] = {n * iso_conv_height(c) * iso_conv_width(c) * c->out, n * c->height * c->width * c->in}, channels[2] = {c->out, c->in};
+    real *work = noise(iso_conv_work(c, n, false), 5);
+    for (int which = 0; which < 2; which++) {
+        double *sum = calloc((size_t)size[which] + 1, sizeof *sum);
+        real *got = malloc((size_t)(size[which] + 1) * sizeof *got);
+        each_tap(c, n, which ? to_x : to_y, &(plain){c, x, y, w, sum});
+        for (int finish = 0; finish < 2; finish++) {
+            call k = {.c = c, .n = n, .x = x, .y = y, .w = w, .bias = finish ? bias : NULL, .which = which, .work = work};
+            both(which ? "scatter" : "gather", run_forward, &k, NULL, size[which], got);
+            compare(which ? "scatter" : "gather", got, sum, NULL, k.bias, channels[which], finish, size[which]);
+        }
+        free(sum), free(got);
+    }
+    free(work);
+}
+
+/* All gradients of forward or transposed, alone and together, new and added to what is there, through a relu and without. */
+static void check_backward(const iso_conv *c, int64_t n, const real *x, const real *y, const real *w, bool transposed)
+{
+    int64_t nx = n * c->height * c->width * c->in, ny = n * iso_conv_height(c) * iso_conv_width(c) * c->out, nw = c->out * c->size * c->size * c->in;
+    int64_t n_in = transposed ? ny : nx, n_out = transposed ? nx : ny, channels = transposed ? c->in : c->out, all = n_in + nw + channels;
+    real *work = noise(iso_conv_work(c, n, true), 5), *out = noise(n_out, 6), *there = noise(all, 7), *got = malloc((size_t)(all + 1) * sizeof *got);
+    for (int way = 0; way < 4; way++) {
+        bool relu = way & 1, add = way & 2;
+        const real *d = transposed ? x : y;
+        real *dm = relu ? masked(d, out, n_out) : NULL;
+        plain p = {c, transposed && relu ? dm : x, !transposed && relu ? dm : y, w, calloc((size_t)all + 1, sizeof(double))}, pw = p;
+        pw.sum = p.sum + n_in;
+        each_tap(c, n, transposed ? to_y : to_x, &p);
+        each_tap(c, n, to_w, &pw);
+        for (int64_t i = 0; i < n_out; i++) p.sum[n_in + nw + i % channels] += (double)(relu ? dm : d)[i];
+        call k = {.c = c, .n = n, .work = work};
+        k.g = (iso_conv_gradient){.transposed = transposed, .add_x = add, .add_w = add, .add_bias = add, .x = transposed ? y : x, .w = w, .d = d,
+                                  .out = relu ? out : NULL};
+        for (k.which = 0; k.which < 3; k.which++) {
+            const real *start = k.which == 2 && !add ? NULL : there;
+            both("backward", run_backward, &k, start, all, got);
+            const real *to_add = add ? there : NULL, *w_there = to_add ? to_add + n_in : NULL;
+            if (k.which != 1) compare("dx", got, p.sum, to_add, NULL, 1, false, n_in);
+            if (k.which != 0) compare("dw", got + n_in, pw.sum, w_there, NULL, 1, false, nw);
+            if (k.which == 2) compare("dbias", got + n_in + nw, pw.sum + nw, w_there ? w_there + nw : NULL, NULL, 1, false, channels);
+        }
+        free(p.sum), free(dm);
+    }
+    free(work), free(out), free(there), free(got);
+}
+
 static void check(const iso_conv *c, int64_t n)
 {
     int64_t nx = n * c->height * c->width * c->in, ny = n * iso_conv_height(c) * iso_conv_width(c) * c->out, nw = c->out * c->size * c->size * c->in;
-    real *x = noise(nx, 1), *y = noise(ny, 2), *w = noise(nw, 3), *bias = noise(c->in + c->out, 4), *work = noise(iso_conv_work(c, n), 5);
-    struct { const char *what; int64_t n, channels; tap_fn *tap; const real *start; } ways[] = {
-        {"gather", ny, c->out, to_y, y}, {"scatter", nx, c->in, to_x, x}, {"weights", nw, 1, to_w, w}};
-    for (int k = 0; k < 3; k++)
-        for (int add = 0; add < 2; add++) {
-            int64_t m = ways[k].n;
-            double *sum = calloc((size_t)m + 1, sizeof *sum);
-            real *got[2] = {0};
-            each_tap(c, n, ways[k].tap, &(plain){x, y, w, sum});
-            for (int threads = 1; threads <= 3; threads += 2) {
-                iso_env *env = iso_env_new(threads);
-                real *to = got[threads / 2] = malloc((size_t)(m + 1) * sizeof *to);
-                for (int64_t i = 0; i < m; i++) to[i] = add ? ways[k].start[i] : (real)NAN;
-                if (k == 0) iso_conv_gather(env, c, n, x, w, add ? NULL : bias, !add, add, to, work);
-                else if (k == 1) iso_conv_scatter(env, c, n, y, w, add ? NULL : bias, !add, add, to, work);
-                else iso_conv_weights(env, c, n, x, y, add, to, work);
-                iso_env_free(env);
-            }
-            compare(ways[k].what, got[0], sum, add ? ways[k].start : NULL, add || k == 2 ? NULL : bias, ways[k].channels, !add && k < 2, m);
-            for (int64_t i = 0; i < m; i++) assert_true(got[0][i] == got[1][i]);
-            free(got[0]), free(got[1]), free(sum);
-        }
-    free(x), free(y), free(w), free(bias), free(work);
+    real *x = noise(nx, 1), *y = noise(ny, 2), *w = noise(nw, 3), *bias = noise(c->in + c->out, 4);
+    check_forward(c, n, x, y, w, bias);
+    check_backward(c, n, x, y, w, false);
+    check_backward(c, n, x, y, w, true);
+    free(x), free(y), free(w), free(bias);
 }
 
+/* By the kernels of each instruction set that this CPU has. */
 static void against_loops(void **state)
 {
     (void)state;
-    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
-        assert_true(iso_winograd_fits(&shapes[s].c) == shapes[s].winograd);
-        check(&shapes[s].c, shapes[s].n);
+    for (int k = 0; iso_kernel_table[k]; k++) {
+        if (!iso_kernel_table[k]->supported()) continue;
+        setenv("ISOLARIO_ISA", iso_kernel_table[k]->name, 1);
+        for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+            assert_true(iso_winograd_fits(&shapes[s].c) == shapes[s].winograd);
+            check(&shapes[s].c, shapes[s].n);
+        }
     }
+    unsetenv("ISOLARIO_ISA");
 }
 
 /* A plan makes room once, for its largest batch. */
@@ -106,7 +203,8 @@ static void room_for_fewer_images(void **state)
 {
     (void)state;
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
-        for (int64_t n = 1; n <= 70; n++) assert_true(iso_conv_work(&shapes[s].c, n) <= iso_conv_work(&shapes[s].c, n + 1));
+        for (int64_t n = 1; n <= 70; n++) for (int backward = 0; backward < 2; backward++)
+                assert_true(iso_conv_work(&shapes[s].c, n, backward) <= iso_conv_work(&shapes[s].c, n + 1, backward));
 }
 
 int main(void)

@@ -1,5 +1,5 @@
-/* cmd_bench.c: `bench step [CELLS]`: a training step, op by op; `bench ops`: each kernel against its reference and
- * against what this machine can do. */
+/* cmd_bench.c: `bench step [CELLS]`: a training step, op by op, of counts or images; `bench ops`: each kernel against
+ * its reference and against what this machine can do. */
 #include "cells_in.h"
 #include "commands.h"
 #include "kernel_bench.h"
@@ -51,15 +51,18 @@ done:
 static void print_profile(FILE *f, const iso_dataset *d, const iso_options *o, const iso_profile *p)
 {
     double batch = (double)iso_opt_int(o, "batch_size");
-    fprintf(f, "# %s: %lld cells x %lld genes, %.1f %% not zero; %s, batches of %g cells\n", d->path, (long long)d->x.n_rows,
-            (long long)d->x.n_cols, 100.0 * (double)d->x.nnz / (double)d->x.n_rows / (double)d->x.n_cols, iso_opt_text(o, "likelihood"),
-            batch);
+    const iso_images *im = d->images;
+    fprintf(f, "# %s: ", d->path);
+    if (im) fprintf(f, "%lld images of %lld x %lld x %lld", (long long)im->n, (long long)im->channels, (long long)im->height, (long long)im->width);
+    else fprintf(f, "%lld cells x %lld genes, %.1f %% not zero", (long long)d->x.n_rows, (long long)d->x.n_cols,
+                 100.0 * (double)d->x.nnz / (double)d->x.n_rows / (double)d->x.n_cols);
+    fprintf(f, "; %s, batches of %g\n", iso_opt_text(o, "likelihood"), batch);
     fprintf(f, "part\tforward_ms\tbackward_ms\tshare\n");
     for (int i = 0; i < p->n_rows; i++) {
         const iso_profile_row *r = &p->rows[i];
         fprintf(f, "%s\t%.3f\t%.3f\t%.3f\n", r->name, 1e3 * r->forward_s, 1e3 * r->backward_s, (r->forward_s + r->backward_s) / p->step_s);
     }
-    fprintf(f, "step\t%.3f\t\t1\ncells a second\t%.0f\t\t\n", 1e3 * p->step_s, batch / p->step_s);
+    fprintf(f, "step\t%.3f\t\t1\n%s a second\t%.0f\t\t\n", 1e3 * p->step_s, im ? "images" : "cells", batch / p->step_s);
 }
 
 static iso_status bench_step(iso_env *env, const char *path, const iso_options *given, FILE *f, iso_error *err)
@@ -71,14 +74,14 @@ static iso_status bench_step(iso_env *env, const char *path, const iso_options *
     iso_model *m = NULL;
     iso_bound b = {0};
     iso_profile p = {0};
-    FAIL_IF(!(o = iso_resolve_options(given, false)), ISO_EMEMORY, "out of memory");
+    FAIL_IF(!(o = iso_resolve_options(given, path && iso_image_sniff(path))), ISO_EMEMORY, "out of memory");
     if (path) {
         TRY(iso_likelihood_find(iso_opt_text(o, "likelihood"), &law, err));
         TRY(iso_read_cells(env, path, law, o, &d, err));
     } else TRY(made_up_cells(BATCHES * iso_opt_int(o, "batch_size"), iso_opt_int(o, "n_genes"), (uint64_t)iso_opt_int(o, "seed"), &d, err));
     TRY(iso_model_new(env, d, o, &m, err));
     TRY(iso_bind(env, m, d, &b, err));
-    TRY(iso_profile_steps(env, &m->v, &b.cells, d->x.n_rows, iso_opt_int(o, "batch_size"), STEPS, &p, err));
+    TRY(iso_profile_steps(env, &m->v, &b.cells, iso_dataset_n_cells(d), iso_opt_int(o, "batch_size"), STEPS, &p, err));
     print_profile(f, d, o, &p);
 done:
     iso_profile_clear(&p);

@@ -376,8 +376,8 @@ static const command rows[] = {
          .details =
              "Tab-separated text with a heading, to standard output or to -o. Takes the options of \"fit\" that shape "
              "the model and its minibatches.\n"
-             "step\tone training step, part by part, in milliseconds: the mean of 50 on CELLS, or on made-up cells with "
-             "--n-genes genes of which 7 % are not zero\n"
+             "step\tone training step, part by part, in milliseconds: the mean of 50 on CELLS (counts or images), or on "
+             "made-up cells with --n-genes genes of which 7 % are not zero\n"
              "ops\teach kernel on one thread: its time, that of the plain C build that it is tested against, and what "
              "share it reaches of this machine's roofline (the rate of a large product, and of a large copy)",
          .examples = "bench step --n-genes 20000 --likelihood zinb --batch-size 512\n"

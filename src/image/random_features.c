@@ -29,7 +29,7 @@ static iso_status open_eye(eye *e, int64_t channels, iso_area a, iso_error *err)
         ALLOC(e->seen[l], AT_ONCE * pixels_out(c) * c->out, sizeof(real));
         iso_normal((iso_rng_key){SEED, ISO_STREAM_INIT, (uint32_t)l}, 0, c->out * taps, e->weights[l]);
         for (int64_t k = 0; k < c->out * taps; k++) e->weights[l][k] *= (real)sqrt(2.0 / (double)taps);
-        if (iso_conv_work(c, AT_ONCE) > work) work = iso_conv_work(c, AT_ONCE);
+        if (iso_conv_work(c, AT_ONCE, false) > work) work = iso_conv_work(c, AT_ONCE, false);
         a = (iso_area){iso_conv_height(c), iso_conv_width(c)}, channels = c->out;
     }
     ALLOC(e->x, AT_ONCE * e->layer[0].height * e->layer[0].width * e->layer[0].in, sizeof(real));
@@ -53,7 +53,7 @@ static void look(iso_env *env, eye *e, int64_t n, float *features)
     for (int l = 0; l < LAYERS; l++) {
         const iso_conv *c = &e->layer[l];
         int64_t pixels = pixels_out(c);
-        iso_conv_gather(env, c, n, x, e->weights[l], NULL, true, false, e->seen[l], e->work);
+        iso_conv_gather(env, c, n, x, e->weights[l], NULL, true, e->seen[l], e->work);
         for (int64_t i = 0; i < n; i++)
             for (int64_t o = 0; o < c->out; o++) {
                 double mean = 0, square = 0;

@@ -50,9 +50,9 @@ typedef struct iso_layout_curve { real a, b; } iso_layout_curve;      /* likenes
 
 /* out [p, p] (+)= L in [q, q] L^T, squares of vectors [length] whose rows and columns lie row and col numbers apart. */
 typedef void iso_lift_fn(int64_t length, const real *in, int64_t in_row, int64_t in_col, real *out, int64_t out_row, int64_t out_col, bool add);
-/* Winograd's filters with two outputs and r taps a side, hence n = r + 1 points: taps [r, r], inputs [n, n] and products [n, n], outputs
- * [2, 2]; those with un- are the adjoints. untaps and write heed `add`; unread always adds, the others never. */
-typedef struct iso_winograd { iso_lift_fn *taps, *untaps, *read, *unread, *write, *unwrite; } iso_winograd;
+/* Winograd's filters with m outputs and r taps a side, hence n = m + r - 1 points: taps [r, r], inputs [n, n] and products [n, n],
+ * outputs [m, m]; those with un- are the adjoints. untaps and write heed `add`; unread always adds, the others never. */
+typedef struct iso_winograd { int64_t outputs; iso_lift_fn *taps, *untaps, *read, *unread, *write, *unwrite; } iso_winograd;
 
 typedef struct iso_kernels {
     const char *name;             /* "baseline", "avx2", "avx512" */
@@ -88,7 +88,11 @@ typedef struct iso_kernels {
      * pushed away from n_repel others, ox, oy [1 + n_repel, ISO_LANES], all times its rate [ISO_LANES]. */
     void (*layout_step)(const iso_layout_curve *c, const real *rate, int n_repel, const real *ox, const real *oy, real *x,
                         real *y);
-    const iso_winograd *winograd; /* [2]: of 2 and of 3 taps */
+    /* Pixels [n, channels]. to (+)= from + bias [channels] (NULL: none), then max(., 0) if relu; to may be from. */
+    void (*pixels_finish)(int64_t n, int64_t channels, const real *from, const real *bias, bool relu, bool add, real *to);
+    /* to = d where out (NULL: everywhere) is above 0, else 0; sums [channels] += the sum of that over pixels. NULL: not wanted. */
+    void (*pixels_unfinish)(int64_t n, int64_t channels, const real *d, const real *out, real *to, real *sums);
+    const iso_winograd (*winograd)[2]; /* [2][2]: with 2 and 4 outputs, of 2 and of 3 taps */
     /* Element-wise, for tests of the polynomials: y = exp(x), y = log(x). */
     void (*vexp)(const real *x, real *y, int64_t n);
     void (*vlog)(const real *x, real *y, int64_t n);
@@ -126,14 +130,20 @@ void iso_to_bf16(iso_env *env, const iso_kernels *k, const real *x, iso_bf16 *y,
 typedef struct iso_conv { int64_t height, width, in, out, size, stride; } iso_conv;
 int64_t iso_conv_height(const iso_conv *c);
 int64_t iso_conv_width(const iso_conv *c);
-int64_t iso_conv_work(const iso_conv *c, int64_t n);     /* numbers of scratch for n images */
-/* n images. y (+)= conv(x) + bias [out], then max(., 0) if relu. */
-void iso_conv_gather(iso_env *env, const iso_conv *c, int64_t n, const real *x, const real *w, const real *bias, bool relu, bool add,
-                     real *y, real *work);
-/* Its adjoint, the transposed convolution: x (+)= conv^T(y) + bias [in], then max(., 0) if relu. */
-void iso_conv_scatter(iso_env *env, const iso_conv *c, int64_t n, const real *y, const real *w, const real *bias, bool relu, bool add,
-                      real *x, real *work);
-/* dw (+)= the gradient by the weights of sum(y conv(x)). */
-void iso_conv_weights(iso_env *env, const iso_conv *c, int64_t n, const real *x, const real *y, bool add, real *dw, real *work);
+/* Numbers of scratch for n images, for gather and scatter or for backward. */
+int64_t iso_conv_work(const iso_conv *c, int64_t n, bool backward);
+/* n images. y = conv(x) + bias [out], then max(., 0) if relu. */
+void iso_conv_gather(iso_env *env, const iso_conv *c, int64_t n, const real *x, const real *w, const real *bias, bool relu, real *y, real *work);
+/* Its adjoint, the transposed convolution: x = conv^T(y) + bias [in], then max(., 0) if relu. */
+void iso_conv_scatter(iso_env *env, const iso_conv *c, int64_t n, const real *y, const real *w, const real *bias, bool relu, real *x, real *work);
+
+/* The gradients of gather, or of scatter if transposed. */
+typedef struct iso_conv_gradient {
+    bool transposed, add_x, add_w, add_bias;  /* add: to what is there */
+    const real *x, *w;                        /* what was convolved; the weights */
+    const real *d, *out;                      /* gradient by the result; the result itself if it was relu'd, else NULL */
+    real *dx, *dw, *dbias;                    /* NULL: not wanted */
+} iso_conv_gradient;
+void iso_conv_backward(iso_env *env, const iso_conv *c, int64_t n, const iso_conv_gradient *g, real *work);
 
 #endif

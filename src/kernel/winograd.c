@@ -1,9 +1,9 @@
 /* winograd.c: convolutions with fewer multiplications (Winograd's minimal filters: Lavin & Gray 2016, arXiv:1509.09308).
  *
  * With a stride of s, an image whose s x s neighbours are taken for one pixel of s s in channels is convolved by r x r taps,
- * r = size / s, at every pixel. Two by two outputs need n x n such pixels, n = r + 1: a tile. Tiles and weights are lifted to
- * n x n points, V and U, where convolving is a product for each point, M = V U^T, and M is brought back to outputs. That is
- * 9 products where there were 16 for kernels of 4 x 4 at every second pixel, and 16 for 36 for those of 3 x 3.
+ * r = size / s, at every pixel. m by m outputs need n x n such pixels, n = m + r - 1: a tile. Tiles and weights are lifted to
+ * n x n points, V and U, where convolving is a product for each point, M = V U^T, and M is brought back to outputs. For kernels
+ * of 4 x 4 at every second pixel that is 25 products for 64 (m = 4) or 9 for 16 (m = 2), for those of 3 x 3 it is 36 for 144 or 16 for 36.
  *
  * Images go through in blocks whose V stays in the last-level cache; the size of a block, and what a task does, depend on the
  * shape alone: the same bits for any number of threads. */
@@ -13,16 +13,23 @@
 
 static const int64_t BLOCK = 1 << 20;                    /* numbers in V */
 enum { ROWS = 256, LEAST_CHANNELS = 32 };                /* rows of a product that are one task */
+enum { LIFTED = 16 };                                    /* a lifted number of U costs as much as that many rows of a product with it */
+
+/* One of the two sides of a convolution, and what is made of it on the way in: 0 where `positive` (unless NULL) is not above 0, and
+ * the sum over an image's pixels added to sums [n, channels] (unless NULL). */
+typedef struct side { const real *values, *positive; real *sums; } side;
 
 typedef struct job {
     const iso_conv *c;
+    const iso_kernels *k;
     const iso_winograd *f;
     int64_t n;                                           /* points of a tile's side */
-    int64_t K, out_h, out_w, tiles_x, tiles, pad_h, pad_w, aside;     /* K: channels of s x s pixels; tiles: of an image; aside: an image's scratch */
-    int64_t images, first, count;                        /* of a full block; of this one */
-    const real *x, *y, *w, *bias;
-    real *to, *U, *V, *M, *scratch;
-    bool relu, add;
+    int64_t K, out_h, out_w, tiles_x, tiles, pad_h, pad_w, tiled_h, tiled_w;  /* K: channels of s x s pixels; tiles: of an image */
+    int64_t frame, images, first, count;                 /* numbers of an image's scratch; images of a full block; of this one */
+    side x, y;
+    const real *w, *bias;
+    real *to, *to_w, *turned, *U, *dU, *V, *M, *scratch;
+    bool relu, add, add_w;
 } job;
 
 bool iso_winograd_fits(const iso_conv *c)
@@ -31,28 +38,46 @@ bool iso_winograd_fits(const iso_conv *c)
     return (strided || plain) && c->stride * c->stride * c->in >= LEAST_CHANNELS && c->out >= LEAST_CHANNELS && c->height > 1 && c->width > 1;
 }
 
-static job make_job(const iso_conv *c, int64_t n, real *work)
+/* With tiles of the f-th kind. */
+static job job_with(const iso_conv *c, int64_t n, int f, bool backward, real *work)
 {
     int64_t s = c->stride, r = c->size / s;
-    job j = {.c = c, .f = &iso_kernels_best()->winograd[r - 2], .n = r + 1, .K = s * s * c->in};
-    j.out_h = iso_conv_height(c), j.out_w = iso_conv_width(c);
-    j.tiles_x = (j.out_w + 1) / 2, j.tiles = (j.out_h + 1) / 2 * j.tiles_x;
-    j.pad_h = s * ((j.out_h + 1) / 2 * 2 + r - 1), j.pad_w = s * (j.tiles_x * 2 + r - 1);
-    j.aside = j.pad_h * j.pad_w * c->in + 4 * c->out;
-    j.images = BLOCK / (j.n * j.n * j.K * j.tiles);
+    job j = {.c = c, .k = iso_kernels_best(), .K = s * s * c->in, .out_h = iso_conv_height(c), .out_w = iso_conv_width(c)};
+    j.f = &j.k->winograd[f][r - 2];
+    int64_t m = j.f->outputs, tiles_y = (j.out_h + m - 1) / m;
+    j.n = m + r - 1, j.tiles_x = (j.out_w + m - 1) / m, j.tiles = tiles_y * j.tiles_x;
+    j.tiled_h = tiles_y * m, j.tiled_w = j.tiles_x * m;
+    j.pad_h = s * (j.tiled_h + r - 1), j.pad_w = s * (j.tiled_w + r - 1);
+    int64_t in_frame = j.pad_h * j.pad_w * c->in, out_frame = j.tiled_h * j.tiled_w * c->out, points = j.n * j.n;
+    j.frame = in_frame > out_frame ? in_frame : out_frame;
+    j.images = BLOCK / (points * j.K * j.tiles);
     if (j.images > n) j.images = n;
     if (j.images < 1) j.images = 1;
-    j.U = work;
-    j.V = j.U + j.n * j.n * c->out * j.K;
-    j.M = j.V + j.n * j.n * j.images * j.tiles * j.K;
-    j.scratch = j.M + j.n * j.n * j.images * j.tiles * c->out;
+    j.turned = work;
+    j.U = work + c->out * c->size * c->size * c->in;
+    j.dU = j.U + points * c->out * j.K;
+    j.V = j.dU + (backward ? points * c->out * j.K : 0);
+    j.M = j.V + points * j.images * j.tiles * j.K;
+    j.scratch = j.M + points * j.images * j.tiles * c->out;
     return j;
 }
 
-int64_t iso_winograd_work(const iso_conv *c, int64_t n)
+/* With the tiles that cost least. */
+static job make_job(const iso_conv *c, int64_t n, bool backward, real *work)
 {
-    job j = make_job(c, n, NULL);
-    return j.n * j.n * (c->out * j.K + j.images * j.tiles * (j.K + c->out)) + j.images * j.aside;
+    job small = job_with(c, n, 0, backward, work), large = job_with(c, n, 1, backward, work);
+    return small.n * small.n * (n * small.tiles + LIFTED) < large.n * large.n * (n * large.tiles + LIFTED) ? small : large;
+}
+
+int64_t iso_winograd_work(const iso_conv *c, int64_t n, bool backward)
+{
+    int64_t most = 0;
+    for (int f = 0; f < 2; f++) {       /* of either kind: fewer images may go another way */
+        job j = job_with(c, n, f, backward, NULL);
+        int64_t size = c->out * c->size * c->size * c->in + j.n * j.n * (c->out * j.K * (backward ? 2 : 1) + j.images * j.tiles * (j.K + c->out)) + j.images * j.frame;
+        if (size > most) most = size;
+    }
+    return most;
 }
 
 /* --------------------------------------------------------------------------------- weights and points */
@@ -66,31 +91,72 @@ static void lift_weights(void *arg, int64_t o)
         j->f->taps(line, w + b * j->c->size * j->c->in, j->c->size * line, line, j->U + o * j->K + b * line, j->n * plane, plane, false);
 }
 
+/* The same, U turned: [n, n, K, out], for products with it that are V U^T. First the weights are turned, TURNED outputs a task: */
+enum { TURNED = 16 };
+static void turn_weights(void *arg, int64_t task)
+{
+    const job *j = arg;
+    int64_t out = j->c->out, size = j->c->size * j->c->size * j->c->in, o1 = (task + 1) * TURNED < out ? (task + 1) * TURNED : out;
+    for (int64_t i = 0; i < size; i++)
+        for (int64_t o = task * TURNED; o < o1; o++) j->turned[i * out + o] = j->w[o * size + i];
+}
+
+static void lift_turned(void *arg, int64_t k)
+{
+    const job *j = arg;
+    int64_t s = j->c->stride, line = s * j->c->in, out = j->c->out, plane = j->K * out;
+    const real *w = j->turned + (k / line * j->c->size * j->c->in + k % line) * out;
+    j->f->taps(out, w, j->c->size * line * out, line * out, j->U + k * out, j->n * plane, plane, false);
+}
+
 static void drop_weights(void *arg, int64_t o)
 {
     const job *j = arg;
     int64_t s = j->c->stride, line = s * j->c->in, plane = j->c->out * j->K;
-    real *w = j->to + o * j->c->size * j->c->size * j->c->in;
+    real *w = j->to_w + o * j->c->size * j->c->size * j->c->in;
     for (int64_t b = 0; b < s; b++)
-        j->f->untaps(line, j->U + o * j->K + b * line, j->n * plane, plane, w + b * j->c->size * j->c->in, j->c->size * line, line, j->add);
+        j->f->untaps(line, j->dU + o * j->K + b * line, j->n * plane, plane, w + b * j->c->size * j->c->in, j->c->size * line, line, j->add_w);
 }
 
 /* ------------------------------------------------------------------------------------ images and tiles */
 
-/* Image i of the block, within a frame of zeros, to V. */
+/* An image [height, width, channels] of a side into a frame [tall, wide, channels] of zeros, `edge` pixels from its upper left corner. */
+static void enter(const job *j, side from, int64_t i, int64_t height, int64_t width, int64_t channels, real *frame, int64_t tall, int64_t wide,
+                  int64_t edge)
+{
+    int64_t line = width * channels, at = (j->first + i) * height * line, before = edge * channels, after = (wide - width) * channels - before;
+    real *sums = from.sums ? from.sums + (j->first + i) * channels : NULL;
+    memset(frame, 0, (size_t)(edge * wide * channels) * sizeof *frame);
+    for (int64_t y = 0; y < height; y++, at += line) {
+        real *to = frame + (edge + y) * wide * channels;
+        memset(to, 0, (size_t)before * sizeof *to);
+        if (sums || from.positive)
+            j->k->pixels_unfinish(width, channels, from.values + at, from.positive ? from.positive + at : NULL, to + before, sums);
+        else memcpy(to + before, from.values + at, (size_t)line * sizeof *to);
+        memset(to + before + line, 0, (size_t)after * sizeof *to);
+    }
+    memset(frame + (edge + height) * wide * channels, 0, (size_t)((tall - edge - height) * wide * channels) * sizeof *frame);
+}
+
+/* Out of such a frame to image i of j->to. */
+static void leave(const job *j, const real *frame, int64_t wide, int64_t edge, int64_t i, int64_t height, int64_t width, int64_t channels)
+{
+    for (int64_t y = 0; y < height; y++)
+        j->k->pixels_finish(width, channels, frame + ((edge + y) * wide + edge) * channels, j->bias, j->relu, j->add,
+                            j->to + ((j->first + i) * height + y) * width * channels);
+}
+
+/* Image i of the block to V. */
 static void lift_inputs(void *arg, int64_t i)
 {
     const job *j = arg;
     const iso_conv *c = j->c;
-    real *frame = j->scratch + i * j->aside;
-    const real *image = j->x + (j->first + i) * c->height * c->width * c->in;
-    int64_t s = c->stride, line = s * c->in, wide = j->pad_w * c->in, plane = j->count * j->tiles * j->K;
-    memset(frame, 0, (size_t)(j->pad_h * wide) * sizeof *frame);
-    for (int64_t y = 0; y < c->height; y++)
-        memcpy(frame + (y + 1) * wide + c->in, image + y * c->width * c->in, (size_t)(c->width * c->in) * sizeof *frame);
+    real *frame = j->scratch + i * j->frame;
+    int64_t s = c->stride, line = s * c->in, wide = j->pad_w * c->in, plane = j->count * j->tiles * j->K, step = j->f->outputs;
+    enter(j, j->x, i, c->height, c->width, c->in, frame, j->pad_h, j->pad_w, 1);
     for (int64_t t = 0; t < j->tiles; t++)
         for (int64_t b = 0; b < s; b++)
-            j->f->read(line, frame + (t / j->tiles_x * 2 * s + b) * wide + t % j->tiles_x * 2 * line, s * wide, line,
+            j->f->read(line, frame + (t / j->tiles_x * step * s + b) * wide + t % j->tiles_x * step * line, s * wide, line,
                        j->V + (i * j->tiles + t) * j->K + b * line, j->n * plane, plane, false);
 }
 
@@ -99,72 +165,42 @@ static void drop_inputs(void *arg, int64_t i)
 {
     const job *j = arg;
     const iso_conv *c = j->c;
-    real *frame = j->scratch + i * j->aside, *image = j->to + (j->first + i) * c->height * c->width * c->in;
-    int64_t s = c->stride, line = s * c->in, wide = j->pad_w * c->in, plane = j->count * j->tiles * j->K;
+    real *frame = j->scratch + i * j->frame;
+    int64_t s = c->stride, line = s * c->in, wide = j->pad_w * c->in, plane = j->count * j->tiles * j->K, step = j->f->outputs;
     memset(frame, 0, (size_t)(j->pad_h * wide) * sizeof *frame);
     for (int64_t t = 0; t < j->tiles; t++)
         for (int64_t b = 0; b < s; b++)
             j->f->unread(line, j->V + (i * j->tiles + t) * j->K + b * line, j->n * plane, plane,
-                         frame + (t / j->tiles_x * 2 * s + b) * wide + t % j->tiles_x * 2 * line, s * wide, line, true);
-    for (int64_t y = 0; y < c->height; y++) {
-        real *restrict to = image + y * c->width * c->in;
-        const real *restrict from = frame + (y + 1) * wide + c->in;
-        if (!j->add) memcpy(to, from, (size_t)(c->width * c->in) * sizeof *to);
-        else for (int64_t k = 0; k < c->width * c->in; k++) to[k] += from[k];
-    }
-    iso_conv_finish(image, c->height * c->width, c->in, j->bias, j->relu);
-}
-
-/* The outputs of tile t that exist, 1 or 2 a side. */
-typedef struct corner { int64_t y, x, rows, cols; } corner;
-static corner corner_of(const job *j, int64_t t)
-{
-    corner k = {t / j->tiles_x * 2, t % j->tiles_x * 2, 2, 2};
-    if (k.y + 2 > j->out_h) k.rows = 1;
-    if (k.x + 2 > j->out_w) k.cols = 1;
-    return k;
+                         frame + (t / j->tiles_x * step * s + b) * wide + t % j->tiles_x * step * line, s * wide, line, true);
+    leave(j, frame, j->pad_w, 1, i, c->height, c->width, c->in);
 }
 
 /* M to image i of j->to. */
 static void drop_outputs(void *arg, int64_t i)
 {
     const job *j = arg;
-    int64_t out = j->c->out, wide = j->out_w * out, plane = j->count * j->tiles * out;
-    real *image = j->to + (j->first + i) * j->out_h * wide, *square = j->scratch + (i + 1) * j->aside - 4 * out;
-    for (int64_t t = 0; t < j->tiles; t++) {
-        corner k = corner_of(j, t);
-        const real *m = j->M + (i * j->tiles + t) * out;
-        real *y = image + k.y * wide + k.x * out;
-        if (k.rows == 2 && k.cols == 2) {
-            j->f->write(out, m, j->n * plane, plane, y, wide, out, j->add);
-            continue;
-        }
-        j->f->write(out, m, j->n * plane, plane, square, 2 * out, out, false);
-        for (int64_t a = 0; a < k.rows; a++)
-            for (int64_t o = 0; o < k.cols * out; o++) y[a * wide + o] = (j->add ? y[a * wide + o] : 0) + square[a * 2 * out + o];
-    }
-    iso_conv_finish(image, j->out_h * j->out_w, out, j->bias, j->relu);
+    int64_t out = j->c->out, wide = j->tiled_w * out, plane = j->count * j->tiles * out, step = j->f->outputs;
+    real *frame = j->scratch + i * j->frame;
+    for (int64_t t = 0; t < j->tiles; t++)
+        j->f->write(out, j->M + (i * j->tiles + t) * out, j->n * plane, plane, frame + t / j->tiles_x * step * wide + t % j->tiles_x * step * out,
+                    wide, out, false);
+    leave(j, frame, j->tiled_w, 0, i, j->out_h, j->out_w, out);
 }
 
-/* Its adjoint, from image i of j->y to M. */
+/* Its adjoint, from image i of the block to M. */
 static void lift_outputs(void *arg, int64_t i)
 {
     const job *j = arg;
-    int64_t out = j->c->out, wide = j->out_w * out, plane = j->count * j->tiles * out;
-    const real *image = j->y + (j->first + i) * j->out_h * wide;
-    real *square = j->scratch + (i + 1) * j->aside - 4 * out;
-    for (int64_t t = 0; t < j->tiles; t++) {
-        corner k = corner_of(j, t);
-        real *m = j->M + (i * j->tiles + t) * out;
-        const real *y = image + k.y * wide + k.x * out;
-        if (k.rows == 2 && k.cols == 2) {
-            j->f->unwrite(out, y, wide, out, m, j->n * plane, plane, false);
-            continue;
-        }
-        memset(square, 0, (size_t)(4 * out) * sizeof *square);
-        for (int64_t a = 0; a < k.rows; a++) memcpy(square + a * 2 * out, y + a * wide, (size_t)(k.cols * out) * sizeof *square);
-        j->f->unwrite(out, square, 2 * out, out, m, j->n * plane, plane, false);
+    int64_t out = j->c->out, wide = j->tiled_w * out, plane = j->count * j->tiles * out, step = j->f->outputs;
+    const real *image = j->y.values + (j->first + i) * j->out_h * j->out_w * out;
+    if (j->y.positive || j->y.sums || j->tiled_h != j->out_h || j->tiled_w != j->out_w) {
+        real *frame = j->scratch + i * j->frame;
+        enter(j, j->y, i, j->out_h, j->out_w, out, frame, j->tiled_h, j->tiled_w, 0);
+        image = frame;
     }
+    for (int64_t t = 0; t < j->tiles; t++)
+        j->f->unwrite(out, image + t / j->tiles_x * step * wide + t % j->tiles_x * step * out, wide, out, j->M + (i * j->tiles + t) * out,
+                      j->n * plane, plane, false);
 }
 
 static void lift_both(void *arg, int64_t i)
@@ -183,7 +219,7 @@ static void multiply_forward(void *arg, int64_t task)
     const job *j = arg;
     int64_t rows = j->count * j->tiles, parts = parts_of(rows), point = task / parts, r0 = task % parts * ROWS;
     int64_t m = rows - r0 < ROWS ? rows - r0 : ROWS, out = j->c->out;
-    iso_gemm_serial(false, true, m, out, j->K, 1, j->V + (point * rows + r0) * j->K, j->K, j->U + point * out * j->K, j->K, 0,
+    iso_gemm_serial(false, false, m, out, j->K, 1, j->V + (point * rows + r0) * j->K, j->K, j->U + point * j->K * out, out, 0,
                     j->M + (point * rows + r0) * out, out);
 }
 
@@ -197,17 +233,27 @@ static void multiply_backward(void *arg, int64_t task)
                     j->V + (point * rows + r0) * j->K, j->K);
 }
 
-enum { OUTPUTS = 32 };
+enum { OUTPUTS = 64 };
 
-/* U (+)= M^T V at one point, for a part of the output's channels. */
+/* dU (+)= M^T V at one point, for a part of the output's channels. */
 static void multiply_weights(void *arg, int64_t task)
 {
     const job *j = arg;
     int64_t rows = j->count * j->tiles, out = j->c->out, parts = (out + OUTPUTS - 1) / OUTPUTS, point = task / parts;
     int64_t o = task % parts * OUTPUTS, m = out - o < OUTPUTS ? out - o : OUTPUTS;
     iso_gemm_serial(true, false, m, j->K, rows, 1, j->M + point * rows * out + o, out, j->V + point * rows * j->K, j->K, j->first > 0 ? 1 : 0,
-                    j->U + (point * out + o) * j->K, j->K);
+                    j->dU + (point * out + o) * j->K, j->K);
 }
+
+static void lift_for_forward(iso_env *env, job *j)
+{
+    iso_parallel(env, (j->c->out + TURNED - 1) / TURNED, turn_weights, j);
+    iso_parallel(env, j->K, lift_turned, j);
+}
+
+static void forward(iso_env *env, job *j) { iso_parallel(env, j->n * j->n * parts_of(j->count * j->tiles), multiply_forward, j); }
+static void backward(iso_env *env, job *j) { iso_parallel(env, j->n * j->n * parts_of(j->count * j->tiles), multiply_backward, j); }
+static void weights(iso_env *env, job *j) { iso_parallel(env, j->n * j->n * ((j->c->out + OUTPUTS - 1) / OUTPUTS), multiply_weights, j); }
 
 /* ------------------------------------------------------------------------------------------- all of it */
 
@@ -218,40 +264,48 @@ static bool next_block(job *j, int64_t n)
     return j->count > 0;
 }
 
-void iso_winograd_gather(iso_env *env, const iso_conv *c, int64_t n, const real *x, const real *w, const real *bias, bool relu, bool add,
-                         real *y, real *work)
+void iso_winograd_gather(iso_env *env, const iso_conv *c, int64_t n, const real *x, const real *w, const real *bias, bool relu, real *y,
+                         real *work)
 {
-    job j = make_job(c, n, work);
-    j.x = x, j.w = w, j.bias = bias, j.relu = relu, j.add = add, j.to = y;
-    iso_parallel(env, c->out, lift_weights, &j);
+    job j = make_job(c, n, false, work);
+    j.x.values = x, j.w = w, j.bias = bias, j.relu = relu, j.to = y;
+    lift_for_forward(env, &j);
     while (next_block(&j, n)) {
         iso_parallel(env, j.count, lift_inputs, &j);
-        iso_parallel(env, j.n * j.n * parts_of(j.count * j.tiles), multiply_forward, &j);
+        forward(env, &j);
         iso_parallel(env, j.count, drop_outputs, &j);
     }
 }
 
-void iso_winograd_scatter(iso_env *env, const iso_conv *c, int64_t n, const real *y, const real *w, const real *bias, bool relu, bool add,
-                          real *x, real *work)
+void iso_winograd_scatter(iso_env *env, const iso_conv *c, int64_t n, const real *y, const real *w, const real *bias, bool relu, real *x,
+                          real *work)
 {
-    job j = make_job(c, n, work);
-    j.y = y, j.w = w, j.bias = bias, j.relu = relu, j.add = add, j.to = x;
+    job j = make_job(c, n, false, work);
+    j.y.values = y, j.w = w, j.bias = bias, j.relu = relu, j.to = x;
     iso_parallel(env, c->out, lift_weights, &j);
     while (next_block(&j, n)) {
         iso_parallel(env, j.count, lift_outputs, &j);
-        iso_parallel(env, j.n * j.n * parts_of(j.count * j.tiles), multiply_backward, &j);
+        backward(env, &j);
         iso_parallel(env, j.count, drop_inputs, &j);
     }
 }
 
-void iso_winograd_weights(iso_env *env, const iso_conv *c, int64_t n, const real *x, const real *y, bool add, real *dw, real *work)
+void iso_winograd_backward(iso_env *env, const iso_conv *c, int64_t n, const iso_conv_gradient *g, real *sums, real *work)
 {
-    job j = make_job(c, n, work);
-    j.x = x, j.y = y, j.add = add, j.to = dw;
-    if (n <= 0) memset(j.U, 0, (size_t)(j.n * j.n * c->out * j.K) * sizeof *j.U);
+    job j = make_job(c, n, true, work);
+    side d = {g->d, g->out, sums}, x = {g->x, NULL, NULL};
+    j.x = g->transposed ? d : x, j.y = g->transposed ? x : d;
+    j.w = g->w, j.to = g->dx, j.to_w = g->dw, j.add = g->add_x, j.add_w = g->add_w;
+    if (n <= 0) memset(j.dU, 0, (size_t)(j.n * j.n * c->out * j.K) * sizeof *j.dU);
+    if (g->dx && g->transposed) lift_for_forward(env, &j);
+    else if (g->dx) iso_parallel(env, c->out, lift_weights, &j);
     while (next_block(&j, n)) {
-        iso_parallel(env, j.count, lift_both, &j);
-        iso_parallel(env, j.n * j.n * ((c->out + OUTPUTS - 1) / OUTPUTS), multiply_weights, &j);
+        iso_parallel(env, j.count, g->dw ? lift_both : g->transposed ? lift_inputs : lift_outputs, &j);
+        if (g->dw) weights(env, &j);
+        if (!g->dx) continue;
+        if (g->transposed) forward(env, &j);
+        else backward(env, &j);
+        iso_parallel(env, j.count, g->transposed ? drop_outputs : drop_inputs, &j);
     }
-    iso_parallel(env, c->out, drop_weights, &j);
+    if (g->dw) iso_parallel(env, c->out, drop_weights, &j);
 }

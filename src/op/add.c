@@ -10,16 +10,26 @@ static const char *shape(const iso_graph *g, iso_node *n)
     return b->cols == n->cols && b->per_cell == n->per_cell && b->rows == n->rows ? NULL : "inputs differ in shape";
 }
 
-static void forward(const iso_args *a)
+enum { BLOCK = 32768 };         /* numbers a task */
+
+static void forward_block(void *arg, int64_t block)
 {
-    for (int64_t i = 0; i < a->rows * a->cols; i++) a->out[i] = a->in[0][i] + a->in[1][i];
+    const iso_args *a = arg;
+    int64_t size = a->rows * a->cols, from = block * BLOCK, to = from + BLOCK < size ? from + BLOCK : size;
+    for (int64_t i = from; i < to; i++) a->out[i] = a->in[0][i] + a->in[1][i];
 }
 
-static void backward(const iso_args *a)
+static void backward_block(void *arg, int64_t block)
 {
-    iso_pass_gradient(a->d_in[0], a->add[0], 1, a->d_out, a->rows * a->cols);
-    iso_pass_gradient(a->d_in[1], a->add[1], 1, a->d_out, a->rows * a->cols);
+    const iso_args *a = arg;
+    int64_t size = a->rows * a->cols, from = block * BLOCK, n = size - from < BLOCK ? size - from : BLOCK;
+    for (int j = 0; j < 2; j++)
+        if (a->d_in[j]) iso_pass_gradient(a->d_in[j] + from, a->add[j], 1, a->d_out + from, n);
 }
+
+static int64_t blocks(const iso_args *a) { return (a->rows * a->cols + BLOCK - 1) / BLOCK; }
+static void forward(const iso_args *a) { iso_parallel(a->env, blocks(a), forward_block, (void *)a); }
+static void backward(const iso_args *a) { iso_parallel(a->env, blocks(a), backward_block, (void *)a); }
 
 static const iso_example examples[] = {
     {.what = "two",

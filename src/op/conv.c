@@ -28,22 +28,20 @@ static int64_t work_size(const iso_graph *g, const iso_node *n, int64_t cells, b
 {
     const iso_node *w = &g->nodes[n->in[1]];
     iso_conv c = geometry(n, g->nodes[n->in[0]].cols, w->rows, w->cols);
-    return iso_conv_work(&c, cells) + (backward && n->i[3] ? cells * n->cols : 0);
+    return iso_conv_work(&c, cells, backward);
 }
 
 static void forward(const iso_args *a)
 {
     iso_conv c = conv_of(a);
-    iso_conv_gather(a->env, &c, a->rows, a->in[0], a->in[1], a->in[2], a->node->i[3], false, a->out, a->work);
+    iso_conv_gather(a->env, &c, a->rows, a->in[0], a->in[1], a->in[2], a->node->i[3], a->out, a->work);
 }
 
 static void backward(const iso_args *a)
 {
     iso_conv c = conv_of(a);
-    const real *d = iso_masked(a, a->work + iso_conv_work(&c, a->rows));
-    if (a->d_in[0]) iso_conv_scatter(a->env, &c, a->rows, d, a->in[1], NULL, false, a->add[0], a->d_in[0], a->work);
-    if (a->d_in[1]) iso_conv_weights(a->env, &c, a->rows, a->in[0], d, a->add[1], a->d_in[1], a->work);
-    if (a->d_in[2]) iso_bias_gradient(d, a->rows * a->cols / c.out, c.out, a->add[2], a->d_in[2]);
+    iso_conv_gradient g = iso_conv_gradient_of(a, false);
+    iso_conv_backward(a->env, &c, a->rows, &g, a->work);
 }
 
 #define X(cols_) {true, .cols = cols_, .lo = -1, .hi = 1}

@@ -15,20 +15,11 @@ static inline iso_conv iso_conv_of(const iso_node *n, int64_t in, int64_t w_rows
     return c;
 }
 
-/* d = d_out where the output is above zero. */
-static inline const real *iso_masked(const iso_args *a, real *masked)
+static inline iso_conv_gradient iso_conv_gradient_of(const iso_args *a, bool transposed)
 {
-    if (!a->node->i[3]) return a->d_out;
-    for (int64_t i = 0; i < a->rows * a->cols; i++) masked[i] = a->out[i] > 0 ? a->d_out[i] : 0;
-    return masked;
-}
-
-/* (+)= the sum over pixels of d [pixels, channels]. */
-static inline void iso_bias_gradient(const real *d, int64_t pixels, int64_t channels, bool add, real *db)
-{
-    for (int64_t c = 0; !add && c < channels; c++) db[c] = 0;
-    for (int64_t p = 0; p < pixels; p++)
-        for (int64_t c = 0; c < channels; c++) db[c] += d[p * channels + c];
+    return (iso_conv_gradient){.transposed = transposed, .add_x = a->add[0], .add_w = a->add[1], .add_bias = a->add[2],
+                               .x = a->in[0], .w = a->in[1], .d = a->d_out, .out = a->node->i[3] ? a->out : NULL,
+                               .dx = a->d_in[0], .dw = a->d_in[1], .dbias = a->d_in[2]};
 }
 
 #endif

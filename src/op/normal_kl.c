@@ -6,6 +6,8 @@
 #include "op.h"
 #include "posterior.h"
 
+static const real FLOOR = (real)ISO_VARIANCE_FLOOR, HALF = (real)0.5;
+
 static const char *shape(const iso_graph *g, iso_node *n)
 {
     const char *wrong = iso_same_shape(g, n);
@@ -16,40 +18,50 @@ static const char *shape(const iso_graph *g, iso_node *n)
     return NULL;
 }
 
-enum { ROWS = 4 };              /* cells a block */
+enum { BLOCK = 512 };           /* numbers whose exponentials are taken at once, by one task */
 
 static void forward_block(void *arg, int64_t block)
 {
     const iso_args *a = arg;
-    int64_t end = (block + 1) * ROWS < a->rows ? (block + 1) * ROWS : a->rows;
-    for (int64_t i = block * ROWS * a->cols; i < end * a->cols; i++) {
-        double v = iso_posterior_variance(a->in[1][i]), v0 = iso_posterior_variance(a->in[3][i]),
-               d = (double)a->in[0][i] - (double)a->in[2][i];
-        a->out[i] = (real)(0.5 * (log(v0 / v) + (v + d * d) / v0 - 1));
+    int64_t from = block * BLOCK, left = a->rows * a->cols - from, n = left < BLOCK ? left : BLOCK;
+    const real *mu = a->in[0] + from, *mu0 = a->in[2] + from;
+    real v[BLOCK], v0[BLOCK], ratio[BLOCK];
+    iso_raw_exps(a->kernels, a->in[1] + from, v, n);
+    iso_raw_exps(a->kernels, a->in[3] + from, v0, n);
+    for (int64_t i = 0; i < n; i++) v[i] += FLOOR, v0[i] += FLOOR, ratio[i] = v0[i] / v[i];
+    a->kernels->vlog(ratio, ratio, n);
+    for (int64_t i = 0; i < n; i++) {
+        real d = mu[i] - mu0[i];
+        a->out[from + i] = HALF * (ratio[i] + (v[i] + d * d) / v0[i] - 1);
     }
 }
 
-static void put(const iso_args *a, int j, int64_t i, double d)
+static void put(const iso_args *a, int j, int64_t from, const real *d, int64_t n)
 {
-    if (a->d_in[j]) a->d_in[j][i] = a->add[j] ? a->d_in[j][i] + (real)d : (real)d;
+    if (a->d_in[j]) iso_pass_gradient(a->d_in[j] + from, a->add[j], 1, d, n);
 }
 
 static void backward_block(void *arg, int64_t block)
 {
     const iso_args *a = arg;
-    int64_t end = (block + 1) * ROWS < a->rows ? (block + 1) * ROWS : a->rows;
-    for (int64_t i = block * ROWS * a->cols; i < end * a->cols; i++) {
-        double v = iso_posterior_variance(a->in[1][i]), v0 = iso_posterior_variance(a->in[3][i]),
-               d = (double)a->in[0][i] - (double)a->in[2][i], up = (double)a->d_out[i];
-        put(a, 0, i, up * d / v0);
-        put(a, 1, i, up * 0.5 * (1 / v0 - 1 / v) * iso_posterior_slope(a->in[1][i]));
-        put(a, 2, i, -up * d / v0);
-        put(a, 3, i, up * 0.5 * (1 / v0 - (v + d * d) / (v0 * v0)) * iso_posterior_slope(a->in[3][i]));
+    int64_t from = block * BLOCK, left = a->rows * a->cols - from, n = left < BLOCK ? left : BLOCK;
+    const real *mu = a->in[0] + from, *raw = a->in[1] + from, *mu0 = a->in[2] + from, *raw0 = a->in[3] + from, *up = a->d_out + from;
+    real e[BLOCK], e0[BLOCK], d_mu[BLOCK], d_mu0[BLOCK];
+    iso_raw_exps(a->kernels, raw, e, n);
+    iso_raw_exps(a->kernels, raw0, e0, n);
+    for (int64_t i = 0; i < n; i++) {
+        real v = e[i] + FLOOR, v0 = e0[i] + FLOOR, d = mu[i] - mu0[i], half = HALF * up[i];
+        d_mu[i] = up[i] * d / v0, d_mu0[i] = -d_mu[i];
+        e[i] = half * (1 / v0 - 1 / v) * iso_slope_of(raw[i], e[i]);
+        e0[i] = half * (1 - (v + d * d) / v0) / v0 * iso_slope_of(raw0[i], e0[i]);
     }
+    const real *gradients[] = {d_mu, e, d_mu0, e0};
+    for (int j = 0; j < 4; j++) put(a, j, from, gradients[j], n);
 }
 
-static void forward(const iso_args *a) { iso_parallel(a->env, (a->rows + ROWS - 1) / ROWS, forward_block, (void *)a); }
-static void backward(const iso_args *a) { iso_parallel(a->env, (a->rows + ROWS - 1) / ROWS, backward_block, (void *)a); }
+static int64_t blocks(const iso_args *a) { return (a->rows * a->cols + BLOCK - 1) / BLOCK; }
+static void forward(const iso_args *a) { iso_parallel(a->env, blocks(a), forward_block, (void *)a); }
+static void backward(const iso_args *a) { iso_parallel(a->env, blocks(a), backward_block, (void *)a); }
 
 static const iso_example examples[] = {
     {.what = "learned prior",

@@ -25,7 +25,9 @@ static int64_t work_size(const iso_graph *g, const iso_node *n, int64_t cells, b
     return backward ? 0 : cells * n->cols;
 }
 
-enum { ROWS = 8 };              /* cells a block */
+enum { ROWS = 8, BLOCK = 512 }; /* cells whose noise is drawn by one task; numbers whose exponentials are taken at once */
+
+static real real_sqrt(real x) { return sizeof x == 4 ? (real)sqrtf((float)x) : (real)sqrt((double)x); }
 
 static void forward_block(void *arg, int64_t block)
 {
@@ -35,26 +37,32 @@ static void forward_block(void *arg, int64_t block)
         real *eps = (a->saved[0] ? a->saved[0] : a->work) + r * a->cols;
         if (a->batch->noise) for (int64_t c = 0; c < a->cols; c++) eps[c] = a->batch->noise[r * a->cols + c];
         else iso_normal(key, (uint64_t)a->batch->cells[r], a->cols, eps);
-        for (int64_t c = 0; c < a->cols; c++) {
-            int64_t i = r * a->cols + c;
-            a->out[i] = a->in[0][i] + (real)sqrt(iso_posterior_variance(a->in[1][i])) * eps[c];
+        for (int64_t c = 0; c < a->cols; c += BLOCK) {
+            int64_t i = r * a->cols + c, n = a->cols - c < BLOCK ? a->cols - c : BLOCK;
+            real e[BLOCK];
+            iso_raw_exps(a->kernels, a->in[1] + i, e, n);
+            for (int64_t k = 0; k < n; k++) a->out[i + k] = a->in[0][i + k] + real_sqrt(e[k] + (real)ISO_VARIANCE_FLOOR) * eps[c + k];
         }
     }
 }
 
 static void forward(const iso_args *a) { iso_parallel(a->env, (a->rows + ROWS - 1) / ROWS, forward_block, (void *)a); }
 
-static void backward(const iso_args *a)
+static void backward_block(void *arg, int64_t block)
 {
-    iso_pass_gradient(a->d_in[0], a->add[0], 1, a->d_out, a->rows * a->cols);
+    const iso_args *a = arg;
+    int64_t from = block * BLOCK, left = a->rows * a->cols - from, n = left < BLOCK ? left : BLOCK;
+    const real *raw = a->in[1] + from, *d = a->d_out + from, *eps = a->saved[0] + from;
+    real e[BLOCK];
+    if (a->d_in[0]) iso_pass_gradient(a->d_in[0] + from, a->add[0], 1, d, n);
     if (!a->d_in[1]) return;
-    for (int64_t i = 0; i < a->rows * a->cols; i++) {
-        real raw = a->in[1][i];
-        real d = a->d_out[i] * a->saved[0][i] *
-                 (real)(0.5 * iso_posterior_slope(raw) / sqrt(iso_posterior_variance(raw)));
-        a->d_in[1][i] = a->add[1] ? a->d_in[1][i] + d : d;
-    }
+    iso_raw_exps(a->kernels, raw, e, n);
+    for (int64_t i = 0; i < n; i++)
+        e[i] = d[i] * eps[i] * (real)0.5 * iso_slope_of(raw[i], e[i]) / real_sqrt(e[i] + (real)ISO_VARIANCE_FLOOR);
+    iso_pass_gradient(a->d_in[1] + from, a->add[1], 1, e, n);
 }
+
+static void backward(const iso_args *a) { iso_parallel(a->env, (a->rows * a->cols + BLOCK - 1) / BLOCK, backward_block, (void *)a); }
 
 static const iso_example examples[] = {
     {.what = "draw",

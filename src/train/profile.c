@@ -49,6 +49,7 @@ iso_status iso_profile_steps(iso_env *env, iso_vae *v, const iso_cells *c, int64
     TRY(iso_plan_new(v->g, &(iso_plan_request){.outputs = outputs, .n_outputs = v->kl >= 0 ? 2 : 1, .loss = v->loss, .max_cells = batch},
                      &plan, err));
     TRY(iso_batcher_new(c, batch, &batcher, err));
+    iso_batcher_augment(batcher, 0, 0);
     TRY(iso_optimizer_new(v->g, &adam, err));
     ALLOC(index, batch, sizeof *index);
     ALLOC(seconds, 2 * v->g->n_nodes, sizeof *seconds);

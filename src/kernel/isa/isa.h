@@ -32,7 +32,9 @@ void KERNEL(add_to_rows)(const real *bias, int64_t rows, int64_t n, int64_t step
 float KERNEL(tile_distances)(const float *q, const float *tile, int64_t d, float *d2);
 void KERNEL(layout_step)(const iso_layout_curve *c, const real *rate, int n_repel, const real *ox, const real *oy,
                          real *x, real *y);
-extern const iso_winograd KERNEL(winograd)[2];
+void KERNEL(pixels_finish)(int64_t n, int64_t channels, const real *from, const real *bias, bool relu, bool add, real *to);
+void KERNEL(pixels_unfinish)(int64_t n, int64_t channels, const real *d, const real *out, real *to, real *sums);
+extern const iso_winograd KERNEL(winograd)[2][2];
 void KERNEL(vexp)(const real *x, real *y, int64_t n);
 void KERNEL(vlog)(const real *x, real *y, int64_t n);
 void KERNEL(poisson_rows)(const iso_lik_args *a, int64_t row0, int64_t row1);
