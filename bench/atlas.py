@@ -1,10 +1,11 @@
 """An atlas-sized file out of real cells: each new cell is a real one with new noise.
 
-atlas.py CELLS.h5ad OUT.h5ad N_CELLS [SEED]
+atlas.py CELLS.h5ad OUT.h5ad N_CELLS [SEED [N_GENES]]
 
 A new cell takes a real cell's counts x and draws Poisson(x * Gamma(20) / 20): counts spread as those of a sister cell would. Written block
 by block as CSR (int32 indices, float32 counts, no compression), so that the file can be larger than memory; obs column `split`
-marks a tenth of the real cells, with all that come from them, as test; `parent` is the number of the real cell.
+marks a tenth of the real cells, with all that come from them, as test; `parent` is the number of the real cell. With N_GENES only that
+many genes, those with the most counts, in the order of the file.
 """
 import sys
 
@@ -22,6 +23,9 @@ def main():
     rng = np.random.default_rng(int(sys.argv[4]) if len(sys.argv) > 4 else 0)
     cells = anndata.read_h5ad(source)
     counts = sparse.csr_matrix(cells.X)
+    if len(sys.argv) > 5:
+        most = np.argsort(-np.asarray(counts.sum(axis=0)).ravel(), kind="stable")[:int(sys.argv[5])]
+        cells, counts = cells[:, np.sort(most)], counts[:, np.sort(most)]
     test = rng.random(cells.n_obs) < 0.1
     parents = rng.integers(0, cells.n_obs, n)
     obs = pd.DataFrame({"split": pd.Categorical(np.where(test[parents], "test", "train")), "parent": parents}, index=[f"c{i}" for i in range(n)])

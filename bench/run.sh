@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Measures Isolario and scvi-tools side by side, in one run on this machine: bench/run.sh [--check] [CELLS.h5ad ...]
-# Makes its own Python environment in bench/out/venv (about 2 GB or more), unless BENCH_PYTHON names a Python that has
-# scvi-tools. Files need an obs column `split` with train and test. --check: a few epochs, to see that it works.
+# Measures Isolario and scvi-tools side by side, in one run on this machine: bench/run.sh [--only PARTS] [CELLS.h5ad ...]; --help says more.
+# Makes its own Python environment in bench/out/venv (about 2 GB or more), unless BENCH_PYTHON names a Python that has scvi-tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p bench/out

@@ -1,10 +1,7 @@
-"""One run of scvi-tools, for bench.py: prints one JSON line. Everything is at its defaults but what is given.
-
-scvi_run.py FILE LIKELIHOOD SEED EPOCHS THREADS     EPOCHS 0: scvi-tools' own number
-"""
+"""One training by scvi-tools, for bench.py: prints one JSON line. Everything is at its defaults but what is given."""
+import argparse
 import json
 import resource
-import sys
 import time
 import warnings
 
@@ -17,9 +14,17 @@ import scvi
 import torch
 
 imported = time.perf_counter()
-path, likelihood, seed, epochs, threads = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5])
-torch.set_num_threads(threads)
-scvi.settings.seed = seed
+parser = argparse.ArgumentParser()
+parser.add_argument("file")
+parser.add_argument("--likelihood", default="zinb")
+parser.add_argument("--seed", type=int, default=0)
+parser.add_argument("--epochs", type=int, default=0, help="0: scvi-tools' own number")
+parser.add_argument("--batch-size", type=int, default=128)
+parser.add_argument("--elbo-draws", type=int, default=0, help="how often the held-out ELBO is drawn")
+parser.add_argument("--threads", type=int, default=1)
+a = parser.parse_args()
+torch.set_num_threads(a.threads)
+scvi.settings.seed = a.seed
 
 
 class Clock(lightning.pytorch.callbacks.Callback):
@@ -34,19 +39,17 @@ class Clock(lightning.pytorch.callbacks.Callback):
         self.seconds.append(time.perf_counter() - self.from_)
 
 
-cells = anndata.read_h5ad(path)
+cells = anndata.read_h5ad(a.file)
 train, test = (cells[cells.obs["split"] == which].copy() for which in ("train", "test"))
 scvi.model.SCVI.setup_anndata(train)
-model = scvi.model.SCVI(train, gene_likelihood=likelihood)
+model = scvi.model.SCVI(train, gene_likelihood=a.likelihood)
 loaded = time.perf_counter()
-model.train(max_epochs=epochs or None, accelerator="cpu", train_size=1.0, enable_progress_bar=False, callbacks=[Clock()])
+model.train(max_epochs=a.epochs or None, batch_size=a.batch_size, accelerator="cpu", train_size=1.0, enable_progress_bar=False, callbacks=[Clock()])
 trained = time.perf_counter()
-if not epochs or epochs > 20:
-    elbo = [float(model.get_elbo(test)) for _ in range(5)]
-else:
-    elbo = [float("nan")]
-rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+elbo = [float(model.get_elbo(test)) for _ in range(a.elbo_draws)]
+epoch_s = float(np.median(Clock.seconds[1:] or Clock.seconds))
 print(json.dumps({
     "import_s": imported - start, "load_s": loaded - imported, "train_s": trained - loaded, "wall_s": trained - start,
-    "steps_per_epoch": -(-train.n_obs // 128), "epoch_s": float(np.median(Clock.seconds[1:] or Clock.seconds)),
-    "epochs": len(Clock.seconds), "neg_elbo": -float(np.mean(elbo)), "peak_mib": rss, "version": scvi.__version__}), flush=True)
+    "epoch_s": epoch_s, "steps_per_s": -(-train.n_obs // a.batch_size) / epoch_s, "epochs": len(Clock.seconds),
+    "neg_elbo": -float(np.mean(elbo)) if elbo else None, "peak_mib": peak_mib, "version": scvi.__version__}), flush=True)

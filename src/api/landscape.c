@@ -7,23 +7,32 @@
 
 enum { PRIOR_SAMPLES = 4000, MOST_IN_CLOUD = 3000, NEIGHBORS = 15 };
 
+/* Most places are where cells are, which their density alone tells; only the others are decoded and judged. */
 iso_status iso_look_at_prior(iso_env *env, const iso_run_cells *r, const iso_judge *j, uint64_t seed, double *share, double *deep,
                              iso_error *err)
 {
     iso_status st = ISO_OK;
     float *z = NULL;
+    double *log_q = NULL;
     iso_place *drawn = NULL;
-    int L = r->model->v.c.n_latent;
-    ALLOC(z, (int64_t)PRIOR_SAMPLES * L, sizeof *z);
-    ALLOC(drawn, PRIOR_SAMPLES, sizeof *drawn);
-    iso_draw_prior(PRIOR_SAMPLES, L, seed, z);
-    TRY(iso_run_judge_places(env, r, j, z, PRIOR_SAMPLES, drawn, err));
+    int64_t L = r->model->v.c.n_latent, n = 0;
+    ALLOC(z, PRIOR_SAMPLES * L, sizeof *z);
+    ALLOC(log_q, PRIOR_SAMPLES, sizeof *log_q);
+    iso_draw_prior(PRIOR_SAMPLES, (int)L, seed, z);
+    TRY(iso_density_log(env, &j->support.density, z, PRIOR_SAMPLES, NULL, log_q, err));
     memset(share, 0, ISO_PLACE_CLASSES * sizeof *share);
     *deep = 0;
-    for (int i = 0; i < PRIOR_SAMPLES; i++)
+    for (int64_t i = 0; i < PRIOR_SAMPLES; i++) {
+        if (iso_support_p(&j->support, -1, log_q[i]) > ISO_VOID_P) share[ISO_PLACE_OBSERVED] += 1.0 / PRIOR_SAMPLES;
+        else memmove(z + n++ * L, z + i * L, (size_t)L * sizeof *z);
+    }
+    if (n > 0) ALLOC(drawn, n, sizeof *drawn);
+    if (n > 0) TRY(iso_run_judge_places(env, r, j, z, n, drawn, err));
+    for (int64_t i = 0; i < n; i++)
         share[drawn[i].is] += 1.0 / PRIOR_SAMPLES, *deep += (drawn[i].p_value <= 0.01) / (double)PRIOR_SAMPLES;
 done:
     iso_free(z);
+    iso_free(log_q);
     iso_free(drawn);
     return st;
 }
