@@ -1,15 +1,16 @@
-"""The explorer's page with many cells, in a headless chromium that draws in software: explorer.py PROGRAM CELLS.h5ad ATLAS.h5ad.
+"""The explorer's page with many cells, in a headless chromium that draws in software: explorer.py CELLS.h5ad ATLAS.h5ad FOLDER PROGRAM...
 
 ATLAS.h5ad was made of CELLS.h5ad by bench/atlas.py; its cells lie where the cells that they come from lie in a run on CELLS.h5ad, with normal
-noise of 0.1. That spares a fit of all. Prints milliseconds: a frame of a pan and of a zoom (120 frames each), from the end of a move until all cells are
-drawn, and from the choice of a gene until its colours are handed to the graphics card and until all cells have them (the least of 4 genes). Needs playwright.
+noise of 0.1. That spares a fit of all. FOLDER holds the run and a page of each PROGRAM, and is used again.
+Prints milliseconds, median and 95th percentile: a frame in which nothing is drawn, one that only clears the canvas, one of a pan and of a zoom (120 each),
+frames a second, and how many cells the median frame of a move had; from the end of a move until all cells are drawn; from the choice of a gene until its colours are handed to the
+graphics card, and until all cells have them (of each of 4 genes). Needs playwright.
 """
 import functools
 import http.server
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 from pathlib import Path
 
@@ -19,16 +20,23 @@ from playwright import sync_api
 
 FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 MEASURE = """async () => {
-  const picture = isolario.app.picture, { painter, view } = picture, tick = () => new Promise(requestAnimationFrame), out = {};
+  const picture = isolario.app.picture, { painter, view } = picture, gl = painter.gl, tick = () => new Promise(requestAnimationFrame), out = {};
   const rest = async () => { const since = performance.now(); while (!painter.finished) await tick(); return Math.round(performance.now() - since); };
+  const frames = async (act) => {
+    const took = [], cells = []; let last = await tick();
+    for (let i = 0; i < 120; i++) { act(i); const now = await tick(); took.push(now - last); cells.push(painter.shown); last = now; }
+    const rate = Math.round(120000 / took.reduce((a, b) => a + b));
+    for (const list of [took, cells]) list.sort((a, b) => a - b);
+    return [`${Math.round(took[60])}, ${Math.round(took[114])}; ${rate} frames/s`, `; cells ${cells[60]}`];
+  };
   const move = async (act) => {
-    const took = []; let last = await tick();
-    for (let i = 0; i < 120; i++) { act(i); picture.changed(); const now = await tick(); took.push(Math.round(now - last)); last = now; }
-    took.sort((a, b) => a - b);
-    return `median ${took[60]}, 95th percentile ${took[114]}, at rest after ${await rest()}`;
+    const [took, cells] = await frames((i) => { act(i); picture.changed(); });
+    return `${took}${cells}; all after ${await rest()}`;
   };
   await rest();
   out.load = document.documentElement.dataset.loaded;
+  out["nothing drawn"] = (await frames(() => {}))[0];
+  out["cleared"] = (await frames(() => gl.clear(gl.COLOR_BUFFER_BIT)))[0];
   out.pan = await move((i) => view.pan(i % 60 < 30 ? 5 : -5, 3));
   out.zoom = await move((i) => view.zoomAt(400, 300, i < 60 ? 1.03 : 1 / 1.03));
   for (const kind of ["observed", "decoded"]) {
@@ -73,17 +81,22 @@ def measure(folder):
         page.goto(f"http://127.0.0.1:{server.server_port}/index.html")
         page.wait_for_selector("html[data-ready='1']", state="attached", timeout=300000)
         for name, value in page.evaluate(MEASURE).items():
-            print(f"{name}: {value}")
+            print(f"    {name}: {value}", flush=True)
         browser.close()
     server.shutdown()
 
 
 def main():
-    program, source, atlas = sys.argv[1:4]
-    with tempfile.TemporaryDirectory() as scratch:
-        run, page = Path(scratch) / "run", Path(scratch) / "map"
-        make_run(program, source, atlas, run)
-        subprocess.run([program, "explore", run, atlas, "-o", page, "--quiet"], check=True)
+    source, atlas, folder, programs = sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4:]
+    run, pages = folder / "run", [folder / f"map{k}" for k in range(len(programs))]
+    folder.mkdir(exist_ok=True)
+    if not run.exists():
+        make_run(programs[0], source, atlas, run)
+    for program, page in zip(programs, pages):
+        if not page.exists():
+            subprocess.run([program, "explore", run, atlas, "-o", page, "--quiet"], check=True)
+    for program, page in zip(programs, pages):
+        print(program)
         measure(page)
 
 

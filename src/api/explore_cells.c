@@ -108,26 +108,50 @@ done:
     return st;
 }
 
-/* How well each cell's place is supported, for runs whose obs do not say it. */
-static iso_status write_support(iso_explore *x, json *j, iso_error *err)
+/* How well each cell's place is supported, for runs whose obs do not say it: p [cells]. */
+static iso_status write_support(iso_explore *x, json *j, double *p, iso_error *err)
 {
     iso_status st = ISO_OK;
-    int64_t n = x->run.obs.n_rows;
-    double *log_q = NULL, *p = NULL;
-    ALLOC(log_q, n, sizeof *log_q);
-    ALLOC(p, n, sizeof *p);
+    double *log_q = NULL;
+    ALLOC(log_q, x->run.obs.n_rows, sizeof *log_q);
     TRY(iso_run_cells_p(x->env, &x->run, &x->judge.support, log_q, p, err));
     TRY(write_numbers(x, j, "log_density", log_q, err));
     TRY(write_numbers(x, j, "p_value", p, err));
 done:
     iso_free(log_q);
-    iso_free(p);
+    return st;
+}
+
+/* The class of each cell's own place: those with support, by p [cells], are observed without asking. */
+static iso_status add_classes(iso_explore *x, const double *p, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    int64_t L = x->run.model->v.c.n_latent, n = 0, asked = 0;
+    float *z = NULL;
+    iso_place *places = NULL;
+    uint8_t *is;
+    TRY(iso_explore_add(x, "cell_class", ISO_UINT8, x->run.obs.n_rows, 0, &is, err));
+    for (int64_t i = 0; i < x->run.obs.n_rows; i++) n += !(p[i] > ISO_VOID_P);
+    ALLOC(z, n * L, sizeof *z);
+    ALLOC(places, n, sizeof *places);
+    for (int64_t i = 0; i < x->run.obs.n_rows; i++)
+        if (!(p[i] > ISO_VOID_P)) memcpy(z + asked++ * L, x->run.mu + i * L, (size_t)L * sizeof *z);
+    TRY(iso_run_judge_places(x->env, &x->run, &x->judge, z, n, places, err));
+    asked = 0;
+    for (int64_t i = 0; i < x->run.obs.n_rows; i++)
+        if (!(p[i] > ISO_VOID_P)) is[i] = (uint8_t)places[asked++].is;
+done:
+    iso_free(z);
+    iso_free(places);
     return st;
 }
 
 iso_status iso_explore_cells(iso_explore *x, json *j, iso_error *err)
 {
     iso_status st = ISO_OK;
+    double *p = NULL;
+    const iso_column *known = iso_frame_column(&x->run.obs, "p_value");
+    ALLOC(p, x->run.obs.n_rows, sizeof *p);
     TRY(add_places(x, err));
     TRY(add_names(x, err));
     js_key(j, "cell_names");
@@ -135,8 +159,11 @@ iso_status iso_explore_cells(iso_explore *x, json *j, iso_error *err)
     js_key(j, "obs");
     js_open(j, '[');
     for (int k = 0; k < x->run.obs.n_columns; k++) TRY(write_column(x, j, &x->run.obs.columns[k], err));
-    if (!iso_frame_column(&x->run.obs, "log_density")) TRY(write_support(x, j, err));
+    if (!iso_frame_column(&x->run.obs, "log_density")) TRY(write_support(x, j, p, err));
+    else if (known && known->kind == ISO_COL_REAL) memcpy(p, known->reals, (size_t)x->run.obs.n_rows * sizeof *p);
     js_close(j, ']');
+    TRY(add_classes(x, p, err));
 done:
+    iso_free(p);
     return st;
 }

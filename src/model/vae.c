@@ -27,7 +27,7 @@ static int batch_norm(const iso_vae *v, const char *layer, int x, int cols)
         snprintf(name, sizeof name, "%s.%s", layer, parts[k]);
         in[k + 1] = k < 2 ? iso_graph_param(v->g, name, 1, cols, 0) : iso_graph_state(v->g, name, 1, cols, k == 3);
     }
-    return iso_graph_op(v->g, &iso_op_batch_norm, &(iso_node){.r = {0.01, 1e-3}}, 5, in);
+    return iso_graph_op(v->g, &iso_op_batch_norm, &(iso_node){.r = {0.01, ISO_BATCH_NORM_EPS}}, 5, in);
 }
 
 /* Batch norm, relu, dropout. */
@@ -233,33 +233,4 @@ void iso_vae_clear(iso_vae *v)
 {
     iso_graph_free(v->g);
     v->g = NULL;
-}
-
-/* What belongs to one gene in a tensor that has a row or a column for each. */
-static void take_gene(const iso_named *from, const real *values, int64_t gene, const iso_named *to, real *out)
-{
-    bool by_row = to->rows != from->rows, by_column = to->cols != from->cols;
-    for (int64_t r = 0; r < to->rows; r++)
-        for (int64_t c = 0; c < to->cols; c++)
-            out[r * to->cols + c] = values[(by_row ? gene : r) * from->cols + (by_column ? gene : c)];
-}
-
-iso_status iso_vae_one_gene(const iso_vae *v, int64_t gene, iso_vae *out, iso_error *err)
-{
-    iso_status st = ISO_OK;
-    iso_vae_config c = v->c;
-    const iso_graph *g = v->g;
-    c.n_genes = 1, c.decoder_only = true, c.max_elements = 0;
-    FAIL_IF(gene < 0 || gene >= v->c.n_genes, ISO_EUSAGE, "there is no gene %lld", (long long)gene);
-    TRY(iso_vae_build(&c, 0, out, err));
-    for (int i = 0; i < out->g->n_params; i++) {
-        const iso_named *to = &out->g->params[i], *from = iso_graph_find(g, to->name, false);
-        take_gene(from, g->param + from->offset, gene, to, out->g->param + to->offset);
-    }
-    for (int i = 0; i < out->g->n_states; i++) {
-        const iso_named *to = &out->g->states[i], *from = iso_graph_find(g, to->name, true);
-        take_gene(from, g->state + from->offset, gene, to, out->g->state + to->offset);
-    }
-done:
-    return st;
 }

@@ -71,8 +71,7 @@ typedef struct iso_vae {
 /* Builds the graph and gives the parameters their first values from `seed`. */
 iso_status iso_vae_build(const iso_vae_config *c, uint64_t seed, iso_vae *v, iso_error *err);
 void iso_vae_clear(iso_vae *v);
-/* The decoder of one gene of v, with the same weights; for count laws what it decodes to is 1, and its logits are of use. */
-iso_status iso_vae_one_gene(const iso_vae *v, int64_t gene, iso_vae *out, iso_error *err);
+#define ISO_BATCH_NORM_EPS 1e-3      /* added to a variance */
 /* Name of the dispersion's parameter, which has one row a category. */
 #define ISO_DISPERSION_NAME "decoder.dispersion"
 /* State of images' laws: running variances [bands, channels]; photons per unit and at zero [2, channels]. */

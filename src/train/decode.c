@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { BATCH = ISO_DECODER_BATCH, IMAGES = 32, MAX_COMBINATIONS = 64 };
+enum { BATCH = ISO_DECODER_BATCH, IMAGES = 32, PIXELS = IMAGES * 64 * 64, MAX_COMBINATIONS = 64 };
 
 struct iso_decoder {
     iso_env *env;
@@ -17,13 +17,21 @@ struct iso_decoder {
     int64_t cells[BATCH];
 };
 
+/* Places at a time. The layers of images before the last have up to hundreds of values a pixel: large images are few. */
+static int64_t batch_of(const iso_image_config *im)
+{
+    if (im->channels == 0) return BATCH;
+    int64_t fit = PIXELS / ((int64_t)im->height * im->width);
+    return fit > IMAGES ? IMAGES : fit < 1 ? 1 : fit;
+}
+
 iso_status iso_decoder_open(iso_env *env, iso_vae *v, const int *nodes, int n_nodes, iso_decoder **out, iso_error *err)
 {
     iso_status st = ISO_OK;
     iso_decoder *d = NULL;
     *out = NULL;
     ALLOC(d, 1, sizeof *d);
-    d->env = env, d->v = v, d->batch = v->c.image.channels ? IMAGES : BATCH;
+    d->env = env, d->v = v, d->batch = batch_of(&v->c.image);
     TRY(iso_plan_new(v->g, &(iso_plan_request){.outputs = nodes, .n_outputs = n_nodes, .loss = -1, .max_cells = d->batch},
                      &d->plan, err));
     ALLOC(d->z, BATCH * v->c.n_latent, sizeof *d->z);

@@ -191,6 +191,20 @@ def test_click_decodes_as_the_program(show, isolario, run, folder, tmp_path):
     assert png[:4] == b"\x89PNG" and int.from_bytes(png[16:20], "big") == int.from_bytes(png[20:24], "big") == SIZE
 
 
+def test_images_of_256_pixels(show, isolario, tmp_path):
+    """They decode as the program has it, and fit the panel."""
+    isolario("simulate", "cells", "-n", 24, "--size", 256, "-o", tmp_path / "cells.npz", "--quiet")
+    isolario("fit", tmp_path / "cells.npz", "--labels-key", "label", "-o", tmp_path / "run", "--max-epochs", 1, "--first-channels", 8, "--quiet")
+    isolario("explore", tmp_path / "run", "-o", tmp_path / "map.html", "--quiet")
+    isolario("path", tmp_path / "run", "--key", "label", "--from", "cell-0", "--to", "cell-1", "--route", "straight", "-o", tmp_path / "path.npz", "--quiet")
+    b = show(tmp_path / "map.html")
+    b.js("isolario.app.visitCell(0)")
+    wait(b, "document.documentElement.dataset.place === 'Cell cell-0'")
+    assert alike(b, np.load(tmp_path / "path.npz")["images"][0])
+    assert b.js("document.querySelector('#panel-place .image canvas').getBoundingClientRect().width") == 256
+    assert b.js("isolario.map.images.thumbnail_height") == 32
+
+
 def test_prototypes(show, isolario, run, folder, tmp_path):
     b = show(folder.parent / "map.html")
     isolario("prototype", run, "--key", "label", "-o", tmp_path / "prototypes.npz", "--quiet")

@@ -268,6 +268,9 @@ def test_columns(show, column):
         split = page.evaluate("isolario.map.obs.find((c) => c.name === 'isolario_split')")
         held_out = np.array(page.evaluate(f"isolario.app.source.array('{split['array']}').then((a) => Array.from(a))")) != split["categories"].index("train")
         assert ((step == 0) == (p > 0.05))[held_out].mean() > 0.99      # a training cell vouches for its place, not for itself
+        asked = page.evaluate("""async () => { const { model, z, source, map } = isolario.app, p = await source.array(map.obs.find((c) => c.name === 'p_value').array);
+            return Array.from(p, (v, i) => (v > 0.05 ? 0 : model.classify(z.subarray(i * model.L, (i + 1) * model.L)).kind)); }""")
+        assert (step == np.array(asked)).mean() > 0.998, "as the page's own program judges them, but for single precision"
 
 
 def test_legend_singles_out(show):

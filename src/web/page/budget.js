@@ -4,7 +4,9 @@
 const FRAME = 1000 / 60;      /* ms */
 const LATE = 1.25 * FRAME;    /* a frame that took no longer was on time: the screen does not wait less than its own interval */
 const FIRST_WORK = 20000;
-const LEAST_WORK = 4000;
+const LEAST_WORK = 1000;
+const FAST = 1.25;            /* how the work grows from frame to frame, until the first one is late */
+const SLOW = 1.02;            /* and then: at the brink of what there is time for, few frames may be late */
 
 class FrameBudget {
   /* most: the work of a frame that leaves nothing out. */
@@ -12,6 +14,7 @@ class FrameBudget {
     this.most = most;
     this.work = Math.min(most, FIRST_WORK);
     this.before = FRAME;
+    this.growth = FAST;
   }
 
   whole() { return this.work >= this.most; }
@@ -20,7 +23,8 @@ class FrameBudget {
   took(ms) {
     const mean = (ms + this.before) / 2;
     this.before = ms;
-    const factor = mean <= LATE ? 1.25 : FRAME / mean;
+    if (mean > LATE) this.growth = SLOW;
+    const factor = mean <= LATE ? this.growth : FRAME / mean;
     this.work = Math.min(this.most, Math.max(LEAST_WORK, Math.round(factor * this.work)));
   }
 }

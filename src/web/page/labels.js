@@ -32,7 +32,7 @@ class Labels {
       l.e.hidden = !at;
       if (!at) continue;
       taken.push({ x: at[0], y: at[1], width: l.width, height: l.height });
-      l.e.style.transform = `translate(${at[0]}px, ${at[1]}px)`;
+      l.e.style.transform = `translate(${Math.round(at[0])}px, ${Math.round(at[1])}px)`;      /* whole pixels: a picture of a name stays sharp */
     }
   }
 }

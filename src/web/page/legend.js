@@ -9,7 +9,7 @@ class Legend {
     const { map } = app;
     const columns = (kind) => map.obs.map((c, k) => [c, k]).filter(([c]) => c.kind === kind).map(([c, k]) => option(`obs${k}`, KNOWN_COLUMNS[c.name] || c.name));
     this.select = make("select", { id: "color", onchange: () => app.colorBy(this.select.value) },
-      make("optgroup", { label: "Groups" }, ...columns("category"), ...(app.model ? [option("void", "class of place (voids)")] : [])), make("optgroup", { label: "Numbers" }, ...columns("number")));
+      make("optgroup", { label: "Groups" }, ...columns("category"), option("void", "class of place (voids)")), make("optgroup", { label: "Numbers" }, ...columns("number")));
     byId("color-bar").append(make("label", { for: "color" }, "Colour by"), this.select, ...(map.images ? [] : this.geneParts()));
     this.entries = make("div");
     this.body.append(this.entries, this.ground());

@@ -120,23 +120,8 @@ class App {
     return column.kind === "category" ? ofCategories(title, column.categories, values, values.BYTES_PER_ELEMENT === 1 ? 255 : 65535) : ofNumbers(title, values);
   }
 
-  /* The class of each cell's own place: those with support are "observed" without asking. */
   async voidColoring() {
-    const column = this.map.obs.find((c) => c.name === "p_value");
-    const p = column && await this.source.array(column.array);
-    const kinds = new Uint8Array(this.map.n_cells);
-    const L = this.map.n_latent;
-    let since = performance.now();
-    for (let i = 0; i < kinds.length; i++) {
-      if (p && p[i] > IN_VOID) continue;
-      kinds[i] = this.model.classify(this.z.subarray(i * L, (i + 1) * L)).kind;
-      if (performance.now() - since < 100) continue;
-      this.say(`Judging cells: ${percent(i / kinds.length)} …`);
-      await nextFrame();
-      since = performance.now();
-    }
-    this.say("");
-    return ofCategories("class of place (voids)", CLASSES.map((c) => c.words), kinds, 255);
+    return ofCategories("class of place (voids)", CLASSES.map((c) => c.words), await this.source.array("cell_class"), 255);
   }
 
   async colorBy(value) {

@@ -4,7 +4,8 @@
 
 const REST = 120;             /* ms without a move */
 const GROUND_WORK = 80000;    /* cells that take as long as land and sea do: so in software, which is where it matters */
-const PIECES = 8;             /* at rest nobody waits for the next frame: it may have this many times the work */
+const PIECES = 8;             /* at rest nobody waits for the next frame: it may have this many times the work, */
+const LEAST_PIECE = 32000;    /* and this many cells at least */
 
 const sameView = (a, b) => ["cx", "cy", "scale", "width", "height"].every((key) => a[key] === b[key]);
 const sameLook = (a, b) => ["ratio", "theme", "withGround"].every((key) => a[key] === b[key]);
@@ -12,7 +13,7 @@ const sameLook = (a, b) => ["ratio", "theme", "withGround"].every((key) => a[key
 class Painter {
   /* mixed: the cells in random order. */
   constructor(gl, xy, mixed, ground) {
-    Object.assign(this, { gl, xy, mixed, ground, n: mixed.length, moved: -REST });
+    Object.assign(this, { gl, xy, mixed, ground, n: mixed.length, moved: -REST, leastPiece: LEAST_PIECE });
     this.budget = new FrameBudget(this.n + GROUND_WORK);
     this.open();
   }
@@ -46,7 +47,7 @@ class Painter {
     return !this.finished;
   }
 
-  piece() { return PIECES * this.budget.work; }
+  piece() { return Math.max(this.leastPiece, PIECES * this.budget.work); }
 
   drawSome(scene) {
     const whole = this.budget.whole();
