@@ -93,6 +93,20 @@ static void test_kl_schedule(void **state)
     }
 }
 
+static void test_rate_schedule(void **state)
+{
+    (void)state;
+    iso_train_options o = {.adam = {.learning_rate = 0.5}};
+    assert_true(iso_learning_rate_at(&o, 0, 100) == 0.5 && iso_learning_rate_at(&o, 99, 100) == 0.5);
+    o.lr_warmup = 0.1;                      /* ten steps up, then as it is */
+    for (int t = 0; t < 10; t++) assert_true(fabs(iso_learning_rate_at(&o, t, 100) - 0.05 * (t + 1)) < 1e-12);
+    assert_true(iso_learning_rate_at(&o, 10, 100) == 0.5 && iso_learning_rate_at(&o, 99, 100) == 0.5);
+    o.cosine = true;                        /* the ramp is of the cosine's own rate, which is met at its end */
+    assert_true(fabs(iso_learning_rate_at(&o, 0, 100) - 0.05) < 1e-12);
+    assert_true(fabs(iso_learning_rate_at(&o, 50, 100) - 0.25) < 1e-12 && iso_learning_rate_at(&o, 99, 100) < 1e-3);
+    assert_true(iso_learning_rate_at(&o, 0, 1) > 0);
+}
+
 static void test_early_stopping_waits(void **state)
 {
     (void)state;
@@ -240,7 +254,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bits),        cmocka_unit_test(test_training_learns),
-        cmocka_unit_test(test_kl_schedule),      cmocka_unit_test(test_early_stopping_waits),
+        cmocka_unit_test(test_kl_schedule),      cmocka_unit_test(test_rate_schedule),
+             cmocka_unit_test(test_early_stopping_waits),
         cmocka_unit_test(test_best_is_kept),     cmocka_unit_test(test_roll_back),
         cmocka_unit_test(test_culprit_is_named), cmocka_unit_test(test_interrupt_keeps_what_was_reached),
         cmocka_unit_test(test_too_few_cells),

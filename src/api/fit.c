@@ -14,7 +14,7 @@ static const struct { const char *name, *value; } scvi_preset[] = {
 /* Where images are better off with another default; found on the data sets of docs/BENCHMARKS.md. */
 static const struct { const char *name, *value; } image_defaults[] = {
     {"likelihood", "gaussian"}, {"n_latent", "24"}, {"batch_size", "16"}, {"learning_rate", "0.0015"}, {"adam_epsilon", "1e-8"},
-    {"kl_warmup", "0.3"}, {"n_heads", "0"}, {"n_samples", "0"}, {"n_draws", "1"},
+    {"lr_warmup", "0.05"}, {"kl_warmup", "0.3"}, {"n_heads", "0"}, {"n_samples", "0"}, {"n_draws", "1"},
 };
 
 iso_options *iso_resolve_options(const iso_options *o, bool images)
@@ -58,6 +58,7 @@ iso_train_options iso_training_options(const iso_options *o, int64_t n_train, bo
                                .batch_size = iso_opt_int(o, "batch_size"),
                                .adam = {iso_opt_real(o, "learning_rate"), 0.9, 0.999, iso_opt_real(o, "adam_epsilon"),
                                         iso_opt_real(o, "weight_decay")},
+                               .lr_warmup = iso_opt_real(o, "lr_warmup"),
                                .cosine = strcmp(iso_opt_text(o, "lr_schedule"), "cosine") == 0,
                                .gradient_clip = iso_opt_real(o, "gradient_clip"),
                                .kl_weight = iso_opt_real(o, "kl_weight"),

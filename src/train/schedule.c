@@ -17,9 +17,12 @@ double iso_kl_weight_at(const iso_train_options *o, int64_t t, int64_t total)
     return o->kl_weight * (ramp <= 0 || done >= ramp ? 1 : done / ramp);
 }
 
-/* Half a cosine from the full rate to 0 (Loshchilov & Hutter 2017, eq. 5, one period), or constant. */
+/* Half a cosine from the full rate to 0 (Loshchilov & Hutter 2017, eq. 5, one period), or constant; times a ramp over the first lr_warmup
+ * of the steps (Goyal et al. 2017, arXiv:1706.02677, section 2.2). */
 double iso_learning_rate_at(const iso_train_options *o, int64_t t, int64_t total)
 {
-    if (!o->cosine || total < 1) return o->adam.learning_rate;
-    return o->adam.learning_rate * 0.5 * (1 + cos(3.14159265358979323846 * (double)t / (double)total));
+    double ramp = ceil(o->lr_warmup * (double)total), rate = o->adam.learning_rate;
+    if ((double)t < ramp) rate *= (double)(t + 1) / ramp;
+    if (!o->cosine || total < 1) return rate;
+    return rate * 0.5 * (1 + cos(3.14159265358979323846 * (double)t / (double)total));
 }

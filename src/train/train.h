@@ -13,6 +13,7 @@ typedef struct iso_train_options {
     int max_epochs;
     int64_t batch_size;
     iso_adam adam;
+    double lr_warmup;             /* share of the steps over which the rate rises from 0 to that of its schedule */
     bool cosine;                  /* the rate falls to 0 along half a cosine; else constant */
     double gradient_clip;         /* norm of the mean gradient; 0 = off */
     double kl_weight;             /* beta, the target */
