@@ -13,6 +13,7 @@
 
 static const int64_t BLOCK = 1 << 20;                    /* numbers in V */
 enum { ROWS = 256, LEAST_CHANNELS = 32 };                /* rows of a product that are one task */
+enum { APART = 48 };                                     /* numbers between points, so that these do not all fall on the same lines of a cache */
 enum { LIFTED = 16 };                                    /* a lifted number of U costs as much as that many rows of a product with it */
 
 /* One of the two sides of a convolution, and what is made of it on the way in: 0 where `positive` (unless NULL) is not above 0, and
@@ -26,10 +27,12 @@ typedef struct job {
     int64_t n;                                           /* points of a tile's side */
     int64_t K, out_h, out_w, tiles_x, tiles, pad_h, pad_w, tiled_h, tiled_w;  /* K: channels of s x s pixels; tiles: of an image */
     int64_t frame, images, first, count;                 /* numbers of an image's scratch; images of a full block; of this one */
+    int64_t plane_U, plane_V, plane_M;                   /* numbers from one point to the next */
     side x, y;
     const real *w, *bias;
     real *to, *to_w, *turned, *U, *dU, *V, *M, *scratch;
     bool relu, add, add_w;
+    int64_t work;                                        /* numbers of scratch in all */
 } job;
 
 bool iso_winograd_fits(const iso_conv *c)
@@ -53,12 +56,14 @@ static job job_with(const iso_conv *c, int64_t n, int f, bool backward, real *wo
     j.images = BLOCK / (points * j.K * j.tiles);
     if (j.images > n) j.images = n;
     if (j.images < 1) j.images = 1;
+    j.plane_U = c->out * j.K + APART, j.plane_V = j.images * j.tiles * j.K + APART, j.plane_M = j.images * j.tiles * c->out + APART;
     j.turned = work;
     j.U = work + c->out * c->size * c->size * c->in;
-    j.dU = j.U + points * c->out * j.K;
-    j.V = j.dU + (backward ? points * c->out * j.K : 0);
-    j.M = j.V + points * j.images * j.tiles * j.K;
-    j.scratch = j.M + points * j.images * j.tiles * c->out;
+    j.dU = j.U + points * j.plane_U;
+    j.V = j.dU + (backward ? points * j.plane_U : 0);
+    j.M = j.V + points * j.plane_V;
+    j.scratch = j.M + points * j.plane_M;
+    j.work = j.scratch - work + j.images * j.frame;
     return j;
 }
 
@@ -71,13 +76,8 @@ static job make_job(const iso_conv *c, int64_t n, bool backward, real *work)
 
 int64_t iso_winograd_work(const iso_conv *c, int64_t n, bool backward)
 {
-    int64_t most = 0;
-    for (int f = 0; f < 2; f++) {       /* of either kind: fewer images may go another way */
-        job j = job_with(c, n, f, backward, NULL);
-        int64_t size = c->out * c->size * c->size * c->in + j.n * j.n * (c->out * j.K * (backward ? 2 : 1) + j.images * j.tiles * (j.K + c->out)) + j.images * j.frame;
-        if (size > most) most = size;
-    }
-    return most;
+    int64_t small = job_with(c, n, 0, backward, NULL).work, large = job_with(c, n, 1, backward, NULL).work;
+    return small > large ? small : large;           /* fewer images may go another way */
 }
 
 /* --------------------------------------------------------------------------------- weights and points */
@@ -85,7 +85,7 @@ int64_t iso_winograd_work(const iso_conv *c, int64_t n, bool backward)
 static void lift_weights(void *arg, int64_t o)
 {
     const job *j = arg;
-    int64_t s = j->c->stride, line = s * j->c->in, plane = j->c->out * j->K;
+    int64_t s = j->c->stride, line = s * j->c->in, plane = j->plane_U;
     const real *w = j->w + o * j->c->size * j->c->size * j->c->in;
     for (int64_t b = 0; b < s; b++)
         j->f->taps(line, w + b * j->c->size * j->c->in, j->c->size * line, line, j->U + o * j->K + b * line, j->n * plane, plane, false);
@@ -104,7 +104,7 @@ static void turn_weights(void *arg, int64_t task)
 static void lift_turned(void *arg, int64_t k)
 {
     const job *j = arg;
-    int64_t s = j->c->stride, line = s * j->c->in, out = j->c->out, plane = j->K * out;
+    int64_t s = j->c->stride, line = s * j->c->in, out = j->c->out, plane = j->plane_U;
     const real *w = j->turned + (k / line * j->c->size * j->c->in + k % line) * out;
     j->f->taps(out, w, j->c->size * line * out, line * out, j->U + k * out, j->n * plane, plane, false);
 }
@@ -112,7 +112,7 @@ static void lift_turned(void *arg, int64_t k)
 static void drop_weights(void *arg, int64_t o)
 {
     const job *j = arg;
-    int64_t s = j->c->stride, line = s * j->c->in, plane = j->c->out * j->K;
+    int64_t s = j->c->stride, line = s * j->c->in, plane = j->plane_U;
     real *w = j->to_w + o * j->c->size * j->c->size * j->c->in;
     for (int64_t b = 0; b < s; b++)
         j->f->untaps(line, j->dU + o * j->K + b * line, j->n * plane, plane, w + b * j->c->size * j->c->in, j->c->size * line, line, j->add_w);
@@ -152,7 +152,7 @@ static void lift_inputs(void *arg, int64_t i)
     const job *j = arg;
     const iso_conv *c = j->c;
     real *frame = j->scratch + i * j->frame;
-    int64_t s = c->stride, line = s * c->in, wide = j->pad_w * c->in, plane = j->count * j->tiles * j->K, step = j->f->outputs;
+    int64_t s = c->stride, line = s * c->in, wide = j->pad_w * c->in, plane = j->plane_V, step = j->f->outputs;
     enter(j, j->x, i, c->height, c->width, c->in, frame, j->pad_h, j->pad_w, 1);
     for (int64_t t = 0; t < j->tiles; t++)
         for (int64_t b = 0; b < s; b++)
@@ -166,7 +166,7 @@ static void drop_inputs(void *arg, int64_t i)
     const job *j = arg;
     const iso_conv *c = j->c;
     real *frame = j->scratch + i * j->frame;
-    int64_t s = c->stride, line = s * c->in, wide = j->pad_w * c->in, plane = j->count * j->tiles * j->K, step = j->f->outputs;
+    int64_t s = c->stride, line = s * c->in, wide = j->pad_w * c->in, plane = j->plane_V, step = j->f->outputs;
     memset(frame, 0, (size_t)(j->pad_h * wide) * sizeof *frame);
     for (int64_t t = 0; t < j->tiles; t++)
         for (int64_t b = 0; b < s; b++)
@@ -179,7 +179,7 @@ static void drop_inputs(void *arg, int64_t i)
 static void drop_outputs(void *arg, int64_t i)
 {
     const job *j = arg;
-    int64_t out = j->c->out, wide = j->tiled_w * out, plane = j->count * j->tiles * out, step = j->f->outputs;
+    int64_t out = j->c->out, wide = j->tiled_w * out, plane = j->plane_M, step = j->f->outputs;
     real *frame = j->scratch + i * j->frame;
     for (int64_t t = 0; t < j->tiles; t++)
         j->f->write(out, j->M + (i * j->tiles + t) * out, j->n * plane, plane, frame + t / j->tiles_x * step * wide + t % j->tiles_x * step * out,
@@ -191,7 +191,7 @@ static void drop_outputs(void *arg, int64_t i)
 static void lift_outputs(void *arg, int64_t i)
 {
     const job *j = arg;
-    int64_t out = j->c->out, wide = j->tiled_w * out, plane = j->count * j->tiles * out, step = j->f->outputs;
+    int64_t out = j->c->out, wide = j->tiled_w * out, plane = j->plane_M, step = j->f->outputs;
     const real *image = j->y.values + (j->first + i) * j->out_h * j->out_w * out;
     if (j->y.positive || j->y.sums || j->tiled_h != j->out_h || j->tiled_w != j->out_w) {
         real *frame = j->scratch + i * j->frame;
@@ -219,8 +219,8 @@ static void multiply_forward(void *arg, int64_t task)
     const job *j = arg;
     int64_t rows = j->count * j->tiles, parts = parts_of(rows), point = task / parts, r0 = task % parts * ROWS;
     int64_t m = rows - r0 < ROWS ? rows - r0 : ROWS, out = j->c->out;
-    iso_gemm_serial(false, false, m, out, j->K, 1, j->V + (point * rows + r0) * j->K, j->K, j->U + point * j->K * out, out, 0,
-                    j->M + (point * rows + r0) * out, out);
+    iso_gemm_serial(false, false, m, out, j->K, 1, j->V + point * j->plane_V + r0 * j->K, j->K, j->U + point * j->plane_U, out, 0,
+                    j->M + point * j->plane_M + r0 * out, out);
 }
 
 /* V = M U. */
@@ -229,8 +229,8 @@ static void multiply_backward(void *arg, int64_t task)
     const job *j = arg;
     int64_t rows = j->count * j->tiles, parts = parts_of(rows), point = task / parts, r0 = task % parts * ROWS;
     int64_t m = rows - r0 < ROWS ? rows - r0 : ROWS, out = j->c->out;
-    iso_gemm_serial(false, false, m, j->K, out, 1, j->M + (point * rows + r0) * out, out, j->U + point * out * j->K, j->K, 0,
-                    j->V + (point * rows + r0) * j->K, j->K);
+    iso_gemm_serial(false, false, m, j->K, out, 1, j->M + point * j->plane_M + r0 * out, out, j->U + point * j->plane_U, j->K, 0,
+                    j->V + point * j->plane_V + r0 * j->K, j->K);
 }
 
 enum { OUTPUTS = 64 };
@@ -241,8 +241,8 @@ static void multiply_weights(void *arg, int64_t task)
     const job *j = arg;
     int64_t rows = j->count * j->tiles, out = j->c->out, parts = (out + OUTPUTS - 1) / OUTPUTS, point = task / parts;
     int64_t o = task % parts * OUTPUTS, m = out - o < OUTPUTS ? out - o : OUTPUTS;
-    iso_gemm_serial(true, false, m, j->K, rows, 1, j->M + point * rows * out + o, out, j->V + point * rows * j->K, j->K, j->first > 0 ? 1 : 0,
-                    j->dU + (point * out + o) * j->K, j->K);
+    iso_gemm_serial(true, false, m, j->K, rows, 1, j->M + point * j->plane_M + o, out, j->V + point * j->plane_V, j->K, j->first > 0 ? 1 : 0,
+                    j->dU + point * j->plane_U + o * j->K, j->K);
 }
 
 static void lift_for_forward(iso_env *env, job *j)
@@ -296,7 +296,7 @@ void iso_winograd_backward(iso_env *env, const iso_conv *c, int64_t n, const iso
     side d = {g->d, g->out, sums}, x = {g->x, NULL, NULL};
     j.x = g->transposed ? d : x, j.y = g->transposed ? x : d;
     j.w = g->w, j.to = g->dx, j.to_w = g->dw, j.add = g->add_x, j.add_w = g->add_w;
-    if (n <= 0) memset(j.dU, 0, (size_t)(j.n * j.n * c->out * j.K) * sizeof *j.dU);
+    if (n <= 0) memset(j.dU, 0, (size_t)(j.n * j.n * j.plane_U) * sizeof *j.dU);
     if (g->dx && g->transposed) lift_for_forward(env, &j);
     else if (g->dx) iso_parallel(env, c->out, lift_weights, &j);
     while (next_block(&j, n)) {
