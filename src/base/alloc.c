@@ -1,5 +1,5 @@
 /* alloc.c: every allocation of the library: zeroed, 64-byte aligned unless it is smaller, size-checked, and made to fail
- * on request. Large ones are put on the system's large pages where it has them: loops over them wait less for addresses. */
+ * on request. */
 #include "base.h"
 #include "spill.h"
 
@@ -15,24 +15,6 @@ bool iso_mul(int64_t a, int64_t b, int64_t *out)
     return a >= 0 && b >= 0 && !__builtin_mul_overflow(a, b, out);
 }
 
-enum { LARGE_PAGE = 2 << 20, LARGE = 2 * LARGE_PAGE };
-
-/* A wish: nothing is lost if it fails. */
-#ifdef __linux__
-#include <sys/mman.h>
-static void wish_for_large_pages(void *p, size_t bytes) { if (p) madvise(p, bytes, MADV_HUGEPAGE); }
-#else
-static void wish_for_large_pages(void *p, size_t bytes) { (void)p, (void)bytes; }
-#endif
-
-static void *aligned(size_t bytes)
-{
-    if (bytes < LARGE) return aligned_alloc(64, bytes);
-    void *p = aligned_alloc(LARGE_PAGE, bytes);
-    wish_for_large_pages(p, bytes);
-    return p;
-}
-
 void *iso_calloc(int64_t n, size_t size)
 {
     int64_t bytes;
@@ -41,7 +23,7 @@ void *iso_calloc(int64_t n, size_t size)
     size_t rounded = ((size_t)bytes + 63) / 64 * 64;
     if (bytes < 64) return calloc(1, bytes ? (size_t)bytes : 1);         /* names: a million of them */
     if (iso_spill_wanted(rounded)) return iso_spill_new(rounded);
-    void *p = aligned(rounded);
+    void *p = aligned_alloc(64, rounded);
     if (p) memset(p, 0, rounded);
     return p;
 }
