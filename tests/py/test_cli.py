@@ -233,11 +233,11 @@ def test_bench_step_on_cells(cells):
 
 def test_bench_step_on_images(tmp_path):
     rng = np.random.default_rng(0)
-    np.savez(tmp_path / "images.npz", images=rng.random((40, 2, 16, 12)).astype(np.float32))
+    np.savez(tmp_path / "images.npz", images=rng.random((40, 2, 16, 16)).astype(np.float32))
     r = run("bench", "step", tmp_path / "images.npz")
-    assert r.returncode == 0 and "40 images of 2 x 16 x 12; gaussian, batches of 16" in r.stdout, r.stderr
+    assert r.returncode == 0 and "40 images of 2 x 16 x 16; gaussian, batches of 16" in r.stdout, r.stderr
     rows = table(r.stdout)
-    assert {"gather the batch", "conv 384 -> 1536", "image_likelihood 384 -> 1", "adam", "images a second"} < set(rows)
+    assert {"gather the batch", "conv 512 -> 2048", "image_likelihood 512 -> 1", "adam", "images a second"} < set(rows)
 
 
 def test_bench_ops_lists_the_kernels():
