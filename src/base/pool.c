@@ -8,6 +8,7 @@
 #include "env.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 
 enum { SPINS = 4000 };
@@ -99,10 +100,14 @@ iso_pool *iso_pool_new(int threads)
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
     p->workers = iso_calloc(threads - 1, sizeof *p->workers);
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);        /* signals are for the threads of the caller */
     for (int i = 0; p->workers && i < threads - 1; i++) {
         if (pthread_create(&p->workers[i], NULL, worker, p) != 0) break;
         p->n_workers++;
     }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (p->n_workers == threads - 1) return p;
     iso_pool_free(p);
     return NULL;

@@ -26,9 +26,14 @@ static void on_signal(int signal_number)
     iso_env_interrupt(running);
 }
 
+/* On a stack of its own: oneDNN's products keep numbers below the stack's end, where a signal's frame would be laid over them. The
+ * threads of the pool block signals. */
 static void catch_signals(iso_env *env)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    static char stack[1 << 16];
+    stack_t own = {.ss_sp = stack, .ss_size = sizeof stack};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
+    sigaltstack(&own, NULL);
     sigemptyset(&action.sa_mask);
     running = env;
     sigaction(SIGINT, &action, NULL);
