@@ -413,6 +413,32 @@ def test_voids(isolario, fitted, tmp_path):
     assert all(row[7] == row[8] == "" for row in rows)              # too few cells for heads
 
 
+def test_prior_in_voids(isolario, cells, tmp_path):
+    """The same share in NumPy, from the same samples of the prior and the clouds of the training cells; their width is that
+    which gives the held-out cells the densities that were written."""
+    fitted = tmp_path / "run"           # of two dimensions, which the cells fill in part
+    isolario("fit", cells, "-o", fitted, "--split-key", "split", "--n-latent", "2", "--max-epochs", "40", "--quiet")
+    run = read(fitted / "latent.h5ad")
+    train = (run.obs["isolario_split"] == "train").to_numpy()
+    mu, variance, told = run.obsm["X_isolario"], run.obsm["X_isolario_var"], np.sort(run.obs["log_density"][~train])
+
+    def log_q(z, h):
+        v = variance[train] + h * h
+        terms = [-0.5 * ((x - mu[train]) ** 2 / v + np.log(2 * np.pi * v)).sum(1) for x in z]
+        return np.array([np.logaddexp.reduce(t) for t in terms]) - np.log(train.sum())
+
+    widths = np.geomspace(1e-3, 2, 60)
+    for _ in range(2):
+        off = [np.abs(np.sort(log_q(mu[~train], h)) - told).mean() for h in widths]
+        widths = np.linspace(*widths[[max(np.argmin(off) - 1, 0), min(np.argmin(off) + 1, 59)]], 60)
+    assert min(off) < 0.01
+    isolario("sample", fitted, "-n", "4000", "-o", tmp_path / "p.h5ad", "--source", "prior", "--quiet")
+    drawn = log_q(read(tmp_path / "p.h5ad").obsm["X_isolario"], widths[30])
+    p_value = (1 + np.searchsorted(told, drawn, side="right")) / (1 + len(told))
+    share = json.loads((fitted / "run.json").read_text())["landscape"]["prior_in_voids"]
+    assert 0.05 < share < 0.95 and abs(np.mean(p_value <= 0.05) - share) < 0.01
+
+
 def test_heads(isolario, fitted, cells, tmp_path):
     """Several decoders agree where cells are, and differ far from them; a run without them says nothing of it."""
     run = tmp_path / "run"
