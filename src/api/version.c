@@ -20,14 +20,16 @@
     "HDF5: " ISO_HDF5_VERSION "\n"                                             \
     "igraph: " ISO_IGRAPH_VERSION "\n"                                         \
     "oneDNN: " ISO_DNNL_VERSION "\n"
-static const struct { const char *isa, *text; } texts[] = {
-    {"baseline", TEXT("baseline")}, {"avx2", TEXT("avx2")}, {"avx512", TEXT("avx512")},
+static const struct { const char *isa; bool bf16; const char *text; } texts[] = {
+    {"baseline", false, TEXT("baseline")}, {"avx2", false, TEXT("avx2")}, {"avx512", false, TEXT("avx512")},
+    {"avx512", true, TEXT("avx512; bf16 for --precision bf16")},
 };
 
 const char *iso_version_long(void)
 {
     const char *isa = iso_kernels_best()->name;
+    bool bf16 = strcmp(isa, "avx512") == 0 && iso_bf16_is_fast();
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        if (strcmp(texts[i].isa, isa) == 0) return texts[i].text;
+        if (strcmp(texts[i].isa, isa) == 0 && texts[i].bf16 == bf16) return texts[i].text;
     return TEXT("unknown");
 }
