@@ -51,7 +51,7 @@ typedef struct iso_layout_curve { real a, b; } iso_layout_curve;      /* likenes
 /* out [p, p] (+)= L in [q, q] L^T, squares of vectors [length] whose rows and columns lie row and col numbers apart. */
 typedef void iso_lift_fn(int64_t length, const real *in, int64_t in_row, int64_t in_col, real *out, int64_t out_row, int64_t out_col, bool add);
 /* Winograd's filters with m outputs and r taps a side, hence n = m + r - 1 points: taps [r, r], inputs [n, n] and products [n, n],
- * outputs [m, m]; those with un- are the adjoints. untaps and write heed `add`; unread always adds, the others never. */
+ * outputs [m, m]; those with un- are the adjoints. untaps heeds `add`; unread always adds, the others never. */
 typedef struct iso_winograd { int64_t outputs; iso_lift_fn *taps, *untaps, *read, *unread, *write, *unwrite; } iso_winograd;
 
 typedef struct iso_kernels {

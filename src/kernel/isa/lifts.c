@@ -31,15 +31,15 @@ enum { WIDTH = REGISTER_BYTES / sizeof(real) };
 #define PLAIN(L, i, a) (L)[i][a]
 #define TURNED(L, i, a) (L)[a][i]
 
-/* Numbers k .. of all vectors, as many as there are in a `type`. */
-#define LIFT(type, p, q, ADDS, ENTRY, L)                                                                                            \
+/* Numbers k .. of all vectors, a register of each. */
+#define LIFT(p, q, ADDS, ENTRY, L)                                                                                                  \
     do {                                                                                                                            \
-        type rows[p][q];                                                                                                            \
+        vec rows[p][q];                                                                                                             \
         UNROLLED for (int b = 0; b < (q); b++) {                                                                                    \
-            type x[q];                                                                                                              \
-            UNROLLED for (int a = 0; a < (q); a++) x[a] = *(const type *)(in + a * in_row + b * in_col + k);                        \
+            vec x[q];                                                                                                               \
+            UNROLLED for (int a = 0; a < (q); a++) x[a] = *(const vec *)(in + a * in_row + b * in_col + k);                        \
             UNROLLED for (int i = 0; i < (p); i++) {                                                                                \
-                type sum = {0};                                                                                                     \
+                vec sum = {0};                                                                                                      \
                 bool begun = false;                                                                                                 \
                 UNROLLED for (int a = 0; a < (q); a++) ADD_TERM(sum, begun, ENTRY(L, i, a), x[a]);                                  \
                 rows[i][b] = sum;                                                                                                   \
@@ -47,7 +47,7 @@ enum { WIDTH = REGISTER_BYTES / sizeof(real) };
         }                                                                                                                           \
         UNROLLED for (int i = 0; i < (p); i++)                                                                                      \
             UNROLLED for (int j = 0; j < (p); j++) {                                                                                \
-                type *to = (type *)(out + i * out_row + j * out_col + k), sum = {0};                                                \
+                vec *to = (vec *)(out + i * out_row + j * out_col + k), sum = {0};                                                 \
                 bool begun = false;                                                                                                 \
                 UNROLLED for (int b = 0; b < (q); b++) ADD_TERM(sum, begun, ENTRY(L, j, b), rows[i][b]);                            \
                 if (ADDS) sum += *to;                                                                                               \
@@ -55,14 +55,40 @@ enum { WIDTH = REGISTER_BYTES / sizeof(real) };
             }                                                                                                                       \
     } while (0)
 
+/* The same for what is left when no whole register is: with the matrix [p, q] at run time, its entries `down` and `right` apart. */
+enum { MOST = 6 };
+typedef struct matrix { int p, q, down, right; const double *L; } matrix;
+#define PLAIN_MATRIX(p, q, L) {p, q, q, 1, &(L)[0][0]}
+#define TURNED_MATRIX(p, q, L) {p, q, 1, p, &(L)[0][0]}
+
+static void lift_rest(const matrix *m, int64_t k, int64_t length, const real *in, int64_t in_row, int64_t in_col, real *out, int64_t out_row,
+                      int64_t out_col, bool add)
+{
+    for (; k < length; k++) {
+        real rows[MOST][MOST];
+        for (int i = 0; i < m->p; i++)
+            for (int b = 0; b < m->q; b++) {
+                rows[i][b] = 0;
+                for (int a = 0; a < m->q; a++) rows[i][b] += (real)m->L[i * m->down + a * m->right] * in[a * in_row + b * in_col + k];
+            }
+        for (int i = 0; i < m->p; i++)
+            for (int j = 0; j < m->p; j++) {
+                real *to = out + i * out_row + j * out_col + k, sum = 0;
+                for (int b = 0; b < m->q; b++) sum += (real)m->L[j * m->down + b * m->right] * rows[i][b];
+                *to = add ? *to + sum : sum;
+            }
+    }
+}
+
 #define DEFINE_LIFT(name, p, q, ADDS, ENTRY, L)                                                                                     \
     static void name(int64_t length, const real *in, int64_t in_row, int64_t in_col, real *out, int64_t out_row, int64_t out_col,   \
                      bool add)                                                                                                      \
     {                                                                                                                               \
         (void)add;                                                                                                                  \
         int64_t k = 0;                                                                                                              \
-        for (; k + WIDTH <= length; k += WIDTH) LIFT(vec, p, q, ADDS, ENTRY, L);                                                    \
-        for (; k < length; k++) LIFT(real, p, q, ADDS, ENTRY, L);                                                                   \
+        for (; k + WIDTH <= length; k += WIDTH) LIFT(p, q, ADDS, ENTRY, L);                                                         \
+        static const matrix whole = ENTRY##_MATRIX(p, q, L);                                                                        \
+        if (k < length) lift_rest(&whole, k, length, in, in_row, in_col, out, out_row, out_col, ADDS);                              \
     }
 
 /* The six lifts of F(m x m, r x r) from its three matrices, by the name's ending. */
@@ -71,7 +97,7 @@ enum { WIDTH = REGISTER_BYTES / sizeof(real) };
     DEFINE_LIFT(unread##m##r, n, n, true, TURNED, BT##m##r)                                                                         \
     DEFINE_LIFT(taps##m##r, n, r, false, PLAIN, G##m##r)                                                                            \
     DEFINE_LIFT(untaps##m##r, r, n, add, TURNED, G##m##r)                                                                           \
-    DEFINE_LIFT(write##m##r, m, n, add, PLAIN, AT##m##r)                                                                            \
+    DEFINE_LIFT(write##m##r, m, n, false, PLAIN, AT##m##r)                                                                          \
     DEFINE_LIFT(unwrite##m##r, n, m, false, TURNED, AT##m##r)
 
 static const double BT22[3][3] = {{1, -1, 0}, {0, 1, 0}, {0, -1, 1}};
