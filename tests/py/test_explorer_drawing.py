@@ -114,6 +114,23 @@ def test_lost_graphics_card(show):
     assert np.array_equal(colors(page), whole), "the same picture again"
 
 
+def test_a_drag_may_begin_on_a_name(show):
+    """It moves the map, and opens nothing; a click on the name opens its prototype."""
+    page = show()
+    view = "(() => { const v = isolario.app.picture.view; return [v.cx, v.cy, v.scale]; })()"
+    box = page.locator(".label:visible").first.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.evaluate("() => { window.opened = 0; for (const l of isolario.app.labels.labels) l.e.addEventListener('click', () => window.opened++); }")
+    cx, cy, scale = page.evaluate(view)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 40, y + 20, steps=4)
+    page.mouse.up()
+    assert np.allclose(page.evaluate(view), [cx - 40 / scale, cy + 20 / scale, scale], rtol=1e-6) and page.evaluate("window.opened") == 0
+    page.mouse.click(x + 40, y + 20)
+    assert page.evaluate("window.opened") == 1 and np.allclose(page.evaluate(view)[2], scale)
+
+
 def touch(page, session, fingers, kind):
     session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(fingers)]})
 

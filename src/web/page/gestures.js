@@ -24,9 +24,11 @@ class Gestures {
   }
 
   down(e) {
-    if (e.button !== 0 || e.target.closest("button, [role=slider]")) return;
+    const control = e.target.closest("button, [role=slider]");
+    this.onName = control !== null && control.classList.contains("label");       /* a drag may begin there; a click is the name's own */
+    if (e.button !== 0 || (control && !this.onName)) return;
     this.picture.canvas.focus({ preventScroll: true });
-    this.picture.frame.setPointerCapture(e.pointerId);
+    if (!this.onName) this.picture.frame.setPointerCapture(e.pointerId);
     const at = this.place(e);
     this.pointers.set(e.pointerId, at);
     this.start = this.pointers.size === 1 ? at : null;
@@ -40,7 +42,10 @@ class Gestures {
       if (e.pointerType === "mouse") this.does.hover(e.target.closest("button") ? -1 : this.picture.cellAt(...at), ...at);
       return;
     }
-    if (this.start && Math.hypot(at[0] - this.start[0], at[1] - this.start[1]) > STILL) this.start = null;
+    if (this.start && Math.hypot(at[0] - this.start[0], at[1] - this.start[1]) > STILL) {
+      this.start = null;
+      this.picture.frame.setPointerCapture(e.pointerId);
+    }
     if (this.outline) this.extend(at);
     else if (this.pointers.size === 1 && !this.start) this.picture.view.pan(at[0] - before[0], at[1] - before[1]);
     else if (this.pointers.size === 2) this.pinch(e.pointerId, before, at);
@@ -67,7 +72,7 @@ class Gestures {
     if (!this.pointers.delete(e.pointerId)) return;
     const { view } = this.picture;
     if (this.outline && this.outline.length > 2) this.does.lasso(this.outline.map((p) => view.toMap(...p)));
-    else if (this.start) this.does.click(...view.toMap(...this.start), this.picture.cellAt(...this.start));
+    else if (this.start && !this.onName) this.does.click(...view.toMap(...this.start), this.picture.cellAt(...this.start));
     this.endOutline();
     this.start = null;
   }
