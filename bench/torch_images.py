@@ -137,7 +137,7 @@ def main():
         order = train[torch.randperm(len(train))]
         for b in range(per_epoch):
             for group in optimiser.param_groups:
-                group["lr"] = a.rate * 0.5 * (1 + math.cos(math.pi * done / planned))
+                group["lr"] = a.rate * min(1, (done + 1) / math.ceil(0.05 * planned)) * 0.5 * (1 + math.cos(math.pi * done / planned))
             step(model, optimiser, augmented(x[order[b * a.batch:(b + 1) * a.batch]]), min(1.0, done / (a.warmup * planned)), a.bf16)
             done += 1
         seconds.append(time.perf_counter() - start)
