@@ -22,7 +22,7 @@
     "oneDNN: " ISO_DNNL_VERSION "\n"
 static const struct { const char *isa; bool bf16; const char *text; } texts[] = {
     {"baseline", false, TEXT("baseline")}, {"avx2", false, TEXT("avx2")}, {"avx512", false, TEXT("avx512")},
-    {"avx512", true, TEXT("avx512; bf16 for --precision bf16")},
+    {"avx512", true, TEXT("avx512 (and bf16, for --precision bf16)")},
 };
 
 const char *iso_version_long(void)
