@@ -97,6 +97,39 @@ def test_last_picture_moves_with_the_view(show):
     assert (before[:-50] == after[50:]).all(axis=1).mean() > 0.97 and (before != after).any()
 
 
+def test_without_time_to_draw_the_page_moves_the_canvas(show):
+    """Each place of the map is seen where it belongs, nothing is drawn until the view rests, and then everything is."""
+    page = show()
+    page.evaluate(FINISH)
+    page.evaluate(HOLD, 1e9)
+    moved = page.evaluate("""async () => { const { picture } = isolario.app, { canvas, painter, view, frame } = picture, out = [];
+        const drawn = { ...view }, at = (v, x, y) => [v.width / 2 + (x - v.cx) * v.scale, v.height / 2 - (y - v.cy) * v.scale];
+        painter.budget.slides = 1000;
+        let draws = 0; const draw = painter.points.draw; painter.points.draw = (...a) => { draws++; draw.apply(painter.points, a); };
+        for (const act of [() => view.pan(50, 20), () => view.zoomAt(300, 200, 1.3), () => view.zoomAt(100, 400, 0.6), () => view.pan(-30, 5)]) {
+          act(); picture.drawNow();
+          const [box, outer] = [canvas.getBoundingClientRect(), frame.getBoundingClientRect()], factor = box.width / drawn.width;
+          for (const [x, y] of [[view.cx, view.cy], [drawn.cx + 1, drawn.cy - 2]]) {
+            const [[fx, fy], [tx, ty]] = [at(drawn, x, y), at(view, x, y)];
+            out.push(Math.hypot(box.left - outer.left + factor * fx - tx, box.top - outer.top + factor * fy - ty)); } }
+        const quiet = draws;
+        view.zoomAt(300, 300, 4); picture.drawNow();
+        const far = draws;
+        while (!painter.finished) await new Promise(requestAnimationFrame);
+        return { out, quiet, far, left: canvas.style.transform, all: painter.shown === painter.n }; }""")
+    assert max(moved["out"]) < 2 and moved["quiet"] == 0, "the frame's border takes a pixel"
+    assert moved["far"] == 1, "where the old picture would be a blur, a frame is drawn"
+    assert moved["left"] == "" and moved["all"]
+
+
+def test_no_time_is_found_out_and_tried_again(show):
+    page = show()
+    none = page.evaluate("""() => { const b = new FrameBudget(1e6), none = [];
+        for (let i = 0; i < 600; i++) { none.push(b.none()); b.took(b.none() ? 1000 / 60 : 2000 / 60); } return none; }""")
+    assert none[0] is False and none[-1] is True
+    assert sum(none) > 400 and any(not v for v in none[200:]), "a frame now and then sees whether there is time again"
+
+
 def test_lost_graphics_card(show):
     page = show()
     page.evaluate(FINISH)

@@ -182,6 +182,7 @@ class App {
 
   showGround(on) {
     this.picture.withGround = on;
+    this.picture.frame.style.background = on ? "" : "var(--land)";
     this.picture.changed();
   }
 

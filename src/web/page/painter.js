@@ -1,11 +1,13 @@
 /* painter.js: the picture by WebGL2. While the view moves, a frame is the last finished picture where it now lies, and over it as many
- * cells, drawn at random, as the budget has time for. At rest all are drawn, piece by piece, and shown when the last one is there.
+ * cells, drawn at random, as the budget has time for. Where there is time for none, the page moves the canvas as it is. At rest all are
+ * drawn, piece by piece, and shown when the last one is there.
  * Where everything fits into a frame, everything is always drawn. */
 
 const REST = 120;             /* ms without a move */
 const GROUND_WORK = 80000;    /* cells that take as long as land and sea do: so in software, which is where it matters */
 const PIECES = 8;             /* at rest nobody waits for the next frame: it may have this many times the work, */
 const LEAST_PIECE = 32000;    /* and this many cells at least */
+const NEAR = 0.5;             /* of the frame: a canvas that covers less of it is drawn anew */
 
 const sameView = (a, b) => ["cx", "cy", "scale", "width", "height"].every((key) => a[key] === b[key]);
 const sameLook = (a, b) => ["ratio", "theme", "withGround"].every((key) => a[key] === b[key]);
@@ -42,12 +44,41 @@ class Painter {
     if (moves) this.moved = now;
     if (fresh || moves) Object.assign(this, { drawn: 0, finished: false });
     if (all) while (!this.finished) this.drawPiece(scene);
+    else if (moves && this.budget.none() && this.covers(scene.view) >= NEAR) this.slide(scene.view);
     else if (moves || (fresh && this.piece() < this.n)) this.drawSome(scene);
     else if (!this.finished && now - this.moved >= REST && this.pieceIsDrawn()) this.drawPiece(scene);
     return !this.finished;
   }
 
   piece() { return Math.max(this.leastPiece, PIECES * this.budget.work); }
+
+  /* Where the canvas as it is drawn lies in another view: left, top in pixels, and how much larger. */
+  lies(view) {
+    const from = this.canvasView;
+    const factor = view.scale / from.scale;
+    const [x, y] = [view.width / 2 + (from.cx - view.cx) * view.scale, view.height / 2 - (from.cy - view.cy) * view.scale];
+    return [x - (factor * from.width) / 2, y - (factor * from.height) / 2, factor];
+  }
+
+  /* The share of the frame that it then covers; 0 if it would be a blur or a speck. */
+  covers(view) {
+    const from = this.canvasView;
+    if (!from || from.width !== view.width || from.height !== view.height) return 0;
+    const [left, top, factor] = this.lies(view);
+    const side = (start, length) => Math.max(0, Math.min(length, start + factor * length) - Math.max(0, start)) / length;
+    return factor > 2 || factor < 0.5 ? 0 : side(left, view.width) * side(top, view.height);
+  }
+
+  slide(view) {
+    const [left, top, factor] = this.lies(view);
+    this.gl.canvas.style.transform = `translate(${left}px, ${top}px) scale(${factor})`;
+  }
+
+  /* The canvas has been drawn for this view. */
+  settle(view) {
+    this.canvasView = { ...view };
+    this.gl.canvas.style.transform = "";
+  }
 
   drawSome(scene) {
     const whole = this.budget.whole();
@@ -56,6 +87,7 @@ class Painter {
     if (whole || !this.kept.view) this.drawGround(scene);
     else this.kept.draw(this.kept.view, scene.view);
     this.points.draw(scene, scene.view.pointSize(this.n), 0, this.shown, whole);
+    this.settle(scene.view);
   }
 
   drawPiece(scene) {
@@ -84,6 +116,7 @@ class Painter {
     [this.kept, this.next] = [this.next, this.kept];
     this.kept.view = { ...scene.view };
     this.kept.draw(scene.view, scene.view);
+    this.settle(scene.view);
     Object.assign(this, { shown: this.n, finished: true });
   }
 
