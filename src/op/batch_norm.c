@@ -9,7 +9,7 @@
 
 #include <math.h>
 
-enum { COLUMNS = 256 };         /* a block */
+enum { COLUMNS = 64 };          /* a block */
 
 static const char *shape(const iso_graph *g, iso_node *n)
 {
@@ -42,18 +42,16 @@ static span block_columns(const iso_args *a, int64_t block)
     return (span){c0, c0 + COLUMNS < a->cols ? c0 + COLUMNS : a->cols};
 }
 
-static void batch_statistics(const iso_args *a, span s, real *mean, real *inverse)
+static void batch_statistics(const iso_args *a, span s, real *restrict mean, real *restrict inverse)
 {
     int64_t n = a->rows, H = a->cols;
+    const real *restrict x = a->in[0];
     for (int64_t c = s.c0; c < s.c1; c++) mean[c] = inverse[c] = 0;
     for (int64_t r = 0; r < n; r++)
-        for (int64_t c = s.c0; c < s.c1; c++) mean[c] += a->in[0][r * H + c];
+        for (int64_t c = s.c0; c < s.c1; c++) mean[c] += x[r * H + c];
     for (int64_t c = s.c0; c < s.c1; c++) mean[c] /= (real)n;
     for (int64_t r = 0; r < n; r++)
-        for (int64_t c = s.c0; c < s.c1; c++) {
-            real d = a->in[0][r * H + c] - mean[c];
-            inverse[c] += d * d;
-        }
+        for (int64_t c = s.c0; c < s.c1; c++) inverse[c] += (x[r * H + c] - mean[c]) * (x[r * H + c] - mean[c]);
     real momentum = (real)a->node->r[0];
     for (int64_t c = s.c0; c < s.c1; c++) {
         if (n > 1) {
@@ -76,8 +74,8 @@ static void forward_block(void *arg, int64_t block)
     }
     const real *restrict gamma = a->in[1], *restrict beta = a->in[2];
     for (int64_t r = 0; r < a->rows; r++) {
-        const real *x = a->in[0] + r * a->cols;
-        real *y = a->out + r * a->cols;
+        const real *restrict x = a->in[0] + r * a->cols;
+        real *restrict y = a->out + r * a->cols;
         for (int64_t c = s.c0; c < s.c1; c++) y[c] = (x[c] - mean[c]) * inverse[c] * gamma[c] + beta[c];
     }
 }
@@ -89,8 +87,8 @@ static void backward_block(void *arg, int64_t block)
     const iso_args *a = arg;
     span s = block_columns(a, block);
     int64_t H = a->cols;
-    const real *x = a->in[0], *d = a->d_out, *mean = a->saved[0], *inverse = mean + H;
-    real *sum = a->work, *sum_u = a->work + H;
+    const real *restrict x = a->in[0], *restrict d = a->d_out, *restrict mean = a->saved[0], *restrict inverse = mean + H;
+    real *restrict sum = a->work, *restrict sum_u = a->work + H;
     for (int64_t c = s.c0; c < s.c1; c++) sum[c] = sum_u[c] = 0;
     for (int64_t r = 0; r < a->rows; r++)
         for (int64_t c = s.c0; c < s.c1; c++) {

@@ -21,38 +21,61 @@ static const char *shape(const iso_graph *g, iso_node *n)
     return NULL;
 }
 
+enum { BLOCK = 512 };           /* numbers whose exponentials and logarithms are taken at once */
+
 typedef struct prior { double mean, variance; } prior;
-static prior prior_at(const iso_args *a, int64_t row, int64_t c)
+static prior prior_at(const iso_args *a, int64_t i)
 {
     if (!a->in[2]) return (prior){0, 1};
-    int64_t category = a->in_rows[2] > 1 ? a->batch->codes[a->node->i[0]][row] : 0;
+    int64_t row = i / a->cols, c = i % a->cols, category = a->in_rows[2] > 1 ? a->batch->codes[a->node->i[0]][row] : 0;
     return (prior){(double)a->in[2][category * a->cols + c], (double)a->in[3][category * a->cols + c]};
 }
 
-static void forward(const iso_args *a)
+static int64_t block_size(const iso_args *a, int64_t from)
 {
-    for (int64_t r = 0; r < a->rows; r++)
-        for (int64_t c = 0; c < a->cols; c++) {
-            int64_t i = r * a->cols + c;
-            prior p = prior_at(a, r, c);
-            double v = iso_posterior_variance(a->in[1][i]), d = (double)a->in[0][i] - p.mean;
-            a->out[i] = (real)(0.5 * (log(p.variance / v) + (v + d * d) / p.variance - 1));
-        }
+    int64_t left = a->rows * a->cols - from;
+    return left < BLOCK ? left : BLOCK;
 }
 
-static void backward(const iso_args *a)
+static void forward_block(void *arg, int64_t block)
 {
-    for (int64_t r = 0; r < a->rows; r++)
-        for (int64_t c = 0; c < a->cols; c++) {
-            int64_t i = r * a->cols + c;
-            prior p = prior_at(a, r, c);
-            double v = iso_posterior_variance(a->in[1][i]), d = (double)a->d_out[i];
-            real dmu = (real)(d * ((double)a->in[0][i] - p.mean) / p.variance);
-            real draw = (real)(d * 0.5 * (1 / p.variance - 1 / v) * iso_posterior_slope(a->in[1][i]));
-            if (a->d_in[0]) a->d_in[0][i] = a->add[0] ? a->d_in[0][i] + dmu : dmu;
-            if (a->d_in[1]) a->d_in[1][i] = a->add[1] ? a->d_in[1][i] + draw : draw;
-        }
+    const iso_args *a = arg;
+    int64_t from = block * BLOCK, n = block_size(a, from);
+    const real *mu = a->in[0] + from;
+    real v[BLOCK], log_v[BLOCK];
+    iso_raw_exps(a->kernels, a->in[1] + from, v, n);
+    for (int64_t i = 0; i < n; i++) v[i] += (real)ISO_VARIANCE_FLOOR;
+    a->kernels->vlog(v, log_v, n);
+    if (!a->in[2]) {
+        for (int64_t i = 0; i < n; i++) a->out[from + i] = (real)0.5 * (v[i] + mu[i] * mu[i] - 1 - log_v[i]);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        prior p = prior_at(a, from + i);
+        double d = (double)mu[i] - p.mean;
+        a->out[from + i] = (real)(0.5 * (log(p.variance) - (double)log_v[i] + ((double)v[i] + d * d) / p.variance - 1));
+    }
 }
+
+static void backward_block(void *arg, int64_t block)
+{
+    const iso_args *a = arg;
+    int64_t from = block * BLOCK, n = block_size(a, from);
+    const real *mu = a->in[0] + from, *raw = a->in[1] + from, *d = a->d_out + from;
+    real e[BLOCK], d_mu[BLOCK];
+    iso_raw_exps(a->kernels, raw, e, n);
+    for (int64_t i = 0; i < n; i++) {
+        prior p = prior_at(a, from + i);
+        d_mu[i] = (real)((double)d[i] * ((double)mu[i] - p.mean) / p.variance);
+        e[i] = d[i] * (real)0.5 * ((real)(1 / p.variance) - 1 / (e[i] + (real)ISO_VARIANCE_FLOOR)) * iso_slope_of(raw[i], e[i]);
+    }
+    if (a->d_in[0]) iso_pass_gradient(a->d_in[0] + from, a->add[0], 1, d_mu, n);
+    if (a->d_in[1]) iso_pass_gradient(a->d_in[1] + from, a->add[1], 1, e, n);
+}
+
+static int64_t blocks(const iso_args *a) { return (a->rows * a->cols + BLOCK - 1) / BLOCK; }
+static void forward(const iso_args *a) { iso_parallel(a->env, blocks(a), forward_block, (void *)a); }
+static void backward(const iso_args *a) { iso_parallel(a->env, blocks(a), backward_block, (void *)a); }
 
 static const iso_example examples[] = {
     {.what = "standard prior",
