@@ -80,11 +80,15 @@ def knn(latent, labels, test, k=15):
 
 
 def direction(latent, values, test):
-    """Spearman's correlation of held-out values with their best direction in the latent space, found by ridge regression."""
+    """|Spearman| of held-out values with their direction in the latent space: Fisher's first discriminant of the values' levels, and ridge
+    regression on the values."""
     from scipy.stats import spearmanr
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.linear_model import Ridge
     z = (latent - latent[~test].mean(0)) / (latent[~test].std(0) + 1e-9)
-    return float(spearmanr(Ridge(1.0).fit(z[~test], values[~test]).predict(z[test]), values[test])[0])
+    fisher = LinearDiscriminantAnalysis().fit(z[~test], values[~test]).transform(z[test])[:, 0]
+    ridge = Ridge(1.0).fit(z[~test], values[~test]).predict(z[test])
+    return [float(abs(spearmanr(along, values[test])[0])) for along in (fisher, ridge)]
 
 
 def best_axis(latent, values, test):
@@ -96,7 +100,8 @@ def best_axis(latent, values, test):
 def accuracy(name, latent, labels, test):
     if name != "bbbc005":
         return {"knn": knn(latent, labels, test)}
-    return {"spearman": direction(latent, labels.astype(float), test), "spearman_axis": best_axis(latent, labels.astype(float), test),
+    fisher, ridge = direction(latent, labels.astype(float), test)
+    return {"spearman": fisher, "spearman_ridge": ridge, "spearman_axis": best_axis(latent, labels.astype(float), test),
             "knn": knn(latent, labels, test)}
 
 

@@ -81,16 +81,23 @@ class ImageVAE(nn.Module):
         return (nll + beta * kl + grid_kl).mean(), nll + kl + grid_kl, y
 
 
+def ways(x):
+    """Flips and turns (no turns if it is not square)."""
+    return 8 if x.shape[2] == x.shape[3] else 4
+
+
+def turned(x, way):
+    x = x.flip(3) if way & 1 else x
+    x = x.flip(2) if way & 2 else x
+    return x.transpose(2, 3) if way & 4 else x
+
+
 def augmented(x):
-    """One of the eight flips and turns for each image (no turns if it is not square)."""
-    ways = torch.randint(8 if x.shape[2] == x.shape[3] else 4, (len(x),))
+    """One of them for each image."""
+    way = torch.randint(ways(x), (len(x),))
     out = torch.empty_like(x)
-    for w in range(8):
-        chosen = ways == w
-        y = x[chosen]
-        y = y.flip(3) if w & 1 else y
-        y = y.flip(2) if w & 2 else y
-        out[chosen] = y.transpose(2, 3) if w & 4 else y
+    for w in range(ways(x)):
+        out[way == w] = turned(x[way == w], w)
     return out
 
 
@@ -143,7 +150,7 @@ def main():
         seconds.append(time.perf_counter() - start)
     model.eval()
     with torch.no_grad():
-        latent = torch.cat([model.encode(part)[0] for part in x.split(256)]).numpy()
+        latent = torch.cat([sum(model.encode(turned(part, w).contiguous())[0] for w in range(ways(x))) / ways(x) for part in x.split(256)]).numpy()
         held = x[test]
         elbo = -torch.cat([model(part)[1] for part in held.split(256)]).mean().item()
         again = torch.cat([model(part, draw=False)[2] for part in held.split(256)]).numpy()

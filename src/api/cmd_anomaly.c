@@ -176,13 +176,13 @@ iso_status iso_cmd_anomaly(iso_env *env, const iso_options *o, const char *comma
     ALLOC(j.log_q, n, sizeof *j.log_q);
     ALLOC(j.p, n, sizeof *j.p);
     ALLOC(j.fdr, n, sizeof *j.fdr);
-    TRY(iso_evaluate(s.evaluator, NULL, n, 0, 0, 0, &(iso_cell_scores){.mu = mu}, err));
+    TRY(iso_embed(s.evaluator, NULL, n, mu, NULL, err));
     TRY(iso_density_log(env, &support.density, mu, n, NULL, j.log_q, err));
     const int32_t *batch = s.model->has_batch ? s.bound.cells.codes[0] : NULL;
     for (int64_t i = 0; i < n; i++) j.p[i] = iso_support_p(&support, batch ? batch[i] : -1, j.log_q[i]);
     for (int64_t i = 0; i < n; i++) low += j.p[i] <= 0.05;
     if (s.data->images) {
-        TRY(iso_strangeness_of(env, s.model, &s.bound, s.evaluator, mu, (uint64_t)iso_opt_int(o, "seed"), &j.strange, err));
+        TRY(iso_strangeness_of(env, s.model, &s.bound, s.evaluator, (uint64_t)iso_opt_int(o, "seed"), &j.strange, err));
         TRY(iso_usual_of(&r, &j.usual, err));
         TRY(print_images(t.file, &j, err));
     } else {

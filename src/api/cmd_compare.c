@@ -263,7 +263,7 @@ static iso_status fit_both(comparison *c, const iso_options *o, iso_error *err)
     int64_t n = c->stage.data->x.n_rows, L = c->fitted[0].model->v.c.n_latent;
     ALLOC(mu, n * L, sizeof *mu);
     TRY(iso_evaluator_new(c->env, &c->fitted[0].model->v, &c->fitted[0].bound.cells, &e, err));
-    TRY(iso_evaluate(e, NULL, n, 0, 0, 0, &(iso_cell_scores){.mu = mu}, err));
+    TRY(iso_embed(e, NULL, n, mu, NULL, err));
     TRY(choose_groups(c, mu, (int)L, err));
 done:
     iso_evaluator_free(e);

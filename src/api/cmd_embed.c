@@ -16,7 +16,7 @@ iso_status iso_cmd_embed(iso_env *env, const iso_options *o, const char *command
     int64_t n = s.data->x.n_rows, L = s.model->v.c.n_latent;
     ALLOC(mu, n * L, sizeof *mu);
     ALLOC(variance, n * L, sizeof *variance);
-    TRY(iso_evaluate(s.evaluator, NULL, n, 0, 0, 0, &(iso_cell_scores){.mu = mu, .variance = variance}, err));
+    TRY(iso_embed(s.evaluator, NULL, n, mu, variance, err));
     const iso_h5ad_array obsm[] = {{"X_isolario", L, mu}, {"X_isolario_var", L, variance}};
     const iso_h5ad_uns uns[] = {{.path = "isolario/command", .text = command_line ? command_line : ""},
                                 {.path = "isolario/model", .text = given},

@@ -210,7 +210,7 @@ static iso_status look_at_images(iso_env *env, iso_run *r, iso_evaluator *e, iso
 {
     iso_status st = ISO_OK;
     uint64_t seed = (uint64_t)iso_opt_int(r->options, "seed");
-    TRY(iso_strangeness_of(env, r->fitted.model, &r->fitted.bound, e, r->mu, seed, &r->strangeness, err));
+    TRY(iso_strangeness_of(env, r->fitted.model, &r->fitted.bound, e, seed, &r->strangeness, err));
     TRY(iso_sharpness_of_model(env, r->data->images, &r->fitted, e, r->mu, r->variance, seed, &r->sharpness, err));
 done:
     return st;
@@ -226,7 +226,7 @@ static iso_status make_map(iso_env *env, iso_run *r, iso_error *err)
     ALLOC(r->mu, n * L, sizeof *r->mu);
     ALLOC(r->variance, n * L, sizeof *r->variance);
     TRY(iso_evaluator_new(env, &r->fitted.model->v, &r->fitted.bound.cells, &e, err));
-    TRY(iso_evaluate(e, NULL, n, 0, 0, 0, &(iso_cell_scores){.mu = r->mu, .variance = r->variance}, err));
+    TRY(iso_embed(e, NULL, n, r->mu, r->variance, err));
     if (!iso_opt_flag(r->options, "map")) goto done;
     iso_progress(env, 0.2, "neighbours, clusters, layout");
     TRY(iso_atlas_make(env, r->mu, n, L, r->options, true, &r->atlas, err));

@@ -17,7 +17,7 @@ iso_status iso_cmd_reconstruct(iso_env *env, const iso_options *o, const char *c
     int64_t n = s.data->x.n_rows;
     ALLOC(decoded, n * s.model->n_genes, sizeof *decoded);
     ALLOC(mu, n * s.model->v.c.n_latent, sizeof *mu);
-    TRY(iso_evaluate(s.evaluator, NULL, n, 0, 0, 0, &(iso_cell_scores){.mu = mu}, err));
+    TRY(iso_embed(s.evaluator, NULL, n, mu, NULL, err));
     TRY(iso_evaluate_reconstructed(s.evaluator, NULL, n, decoded, err));
     TRY(iso_made_pixels(s.model, decoded, n, &pixels, err));
     TRY(iso_made_write(env, s.model, &(iso_made){n, pixels, (const char *const *)s.data->obs.index, mu, 0}, path, err));

@@ -51,7 +51,7 @@ static iso_status measure_model(iso_env *env, iso_rivals *r, iso_fitted *f, iso_
     ALLOC(mu, n * L, sizeof *mu);
     ALLOC(variance, n * L, sizeof *variance);
     TRY(iso_evaluator_new(env, &m->v, &f->bound.cells, &e, err));
-    TRY(iso_evaluate(e, NULL, n, 0, 0, 0, &(iso_cell_scores){.mu = mu, .variance = variance}, err));
+    TRY(iso_embed(e, NULL, n, mu, variance, err));
     TRY(iso_looked_made(env, f, e, &r->looked, mu, variance, (uint64_t)iso_opt_int(r->options, "seed"), &reconstructed, &generated, err));
     TRY(measure(env, r, reconstructed, generated, mu, L, out, err));
     out->bits_per_dim = iso_bits_per_dim(m), out->seconds = f->history.seconds, out->active_units = m->summary.active_units;

@@ -178,7 +178,7 @@ iso_status iso_contrast_vae(iso_env *env, const iso_contrast_stage *s, iso_fitte
     out->seconds = f->history.seconds;
     TRY(room(s, c->n_latent, out, err));
     TRY(iso_evaluator_new(env, &f->model->v, &f->bound.cells, &e, err));
-    TRY(iso_evaluate(e, NULL, s->data->x.n_rows, 0, 0, 0, &(iso_cell_scores){.mu = out->z}, err));
+    TRY(iso_embed(e, NULL, s->data->x.n_rows, out->z, NULL, err));
     TRY(score(s, e, c->autoencoder, out, err));
     TRY(decode_held_out(env, s, f, out, err));
     ALLOC(mid, out->d, sizeof *mid);

@@ -81,9 +81,9 @@ static iso_status reconstructions(const stage *s, iso_gallery *g, iso_error *err
     for (int64_t i = 0; i < n; i++) {
         memcpy(sheet + i * s->size, original(s, chosen[i]), (size_t)s->size * sizeof *sheet);
         memcpy(sheet + (n + i) * s->size, pixels + i * s->size, (size_t)s->size * sizeof *sheet);
-        memcpy(z + i * s->L, s->r->mu + chosen[i] * s->L, (size_t)s->L * sizeof *z);
     }
-    if (rows == 3) {
+    if (rows == 3) {        /* of the image as it lies; its place on the map is the mean over all ways to turn it */
+        TRY(iso_evaluate(e, chosen, n, 0, 0, 0, &(iso_cell_scores){.mu = z}, err));
         TRY(decode(s, z, n, false, &soft, err));
         memcpy(sheet + 2 * n * s->size, soft, (size_t)(n * s->size) * sizeof *sheet);
     }

@@ -11,7 +11,7 @@ typedef struct iso_image_terms {
     char **names;                         /* [channels] */
     float *low, *scale;                   /* [channels] the model sees (pixel - low) * scale */
     double *gain, *offset;                /* [channels] photon: pixel = gain * photons + offset */
-    bool augment;
+    bool augment;                         /* trained on turned images, and embeds them so: see iso_embed */
 } iso_image_terms;
 
 typedef struct iso_covariate { char *key; char **categories; int32_t n_categories; } iso_covariate;

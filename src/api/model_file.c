@@ -88,9 +88,9 @@ static json_t *images_json(const iso_model *m)
     json_t *low = json_array(), *scale = json_array();
     for (int64_t k = 0; k < t->channels; k++)
         json_array_append_new(low, json_real((double)t->low[k])), json_array_append_new(scale, json_real((double)t->scale[k]));
-    return json_pack("{s:I, s:I, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "height", (json_int_t)t->height, "width", (json_int_t)t->width, "first_channels",
+    return json_pack("{s:I, s:I, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:b}", "height", (json_int_t)t->height, "width", (json_int_t)t->width, "first_channels",
                      c->first_channels, "grid", c->grid, "channel_names", texts(t->names, t->channels), "low", low, "scale", scale, "gain",
-                     reals(t->gain, t->channels), "offset", reals(t->offset, t->channels));
+                     reals(t->gain, t->channels), "offset", reals(t->offset, t->channels), "augment", t->augment);
 }
 
 static json_t *header(const iso_model *m)
@@ -284,6 +284,7 @@ static iso_status read_images(reader *r, json_t *j, const char *path, iso_model 
     ALLOC(t->scale, t->channels, sizeof *t->scale);
     ALLOC(t->gain, t->channels, sizeof *t->gain);
     ALLOC(t->offset, t->channels, sizeof *t->offset);
+    t->augment = json_is_true(json_object_get(j, "augment"));       /* models of before it was kept embed images as they lie */
     read_numbers(r, member(r, j, "low", JSON_ARRAY), t->channels, low);
     read_numbers(r, member(r, j, "scale", JSON_ARRAY), t->channels, scale);
     read_numbers(r, member(r, j, "gain", JSON_ARRAY), t->channels, t->gain);

@@ -34,7 +34,7 @@ done:
     return st;
 }
 
-/* Checks, binds and scores. */
+/* Checks and binds; places the cells (no draws: out's mu and variance), or scores them. */
 static iso_status score(iso_env *env, iso_model *m, const iso_dataset *d, int draws, int samples, uint64_t seed,
                         const iso_cell_scores *out, iso_error *err)
 {
@@ -44,7 +44,8 @@ static iso_status score(iso_env *env, iso_model *m, const iso_dataset *d, int dr
     TRY(check(env, d, m->v.c.likelihood, true, err));
     TRY(iso_bind(env, m, d, &b, err));
     TRY(iso_evaluator_new(env, &m->v, &b.cells, &e, err));
-    TRY(iso_evaluate(e, NULL, d->x.n_rows, draws, samples, seed, out, err));
+    if (draws == 0) TRY(iso_embed(e, NULL, d->x.n_rows, out->mu, out->variance, err));
+    else TRY(iso_evaluate(e, NULL, d->x.n_rows, draws, samples, seed, out, err));
 done:
     iso_evaluator_free(e);
     iso_bound_clear(&b);

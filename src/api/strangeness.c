@@ -36,19 +36,19 @@ static void one_share(void *arg, int64_t i)
     iso_free(x);
 }
 
-iso_status iso_strangeness_of(iso_env *env, iso_model *m, const iso_bound *b, iso_evaluator *e, const float *mu, uint64_t seed,
-                              iso_strangeness *out, iso_error *err)
+iso_status iso_strangeness_of(iso_env *env, iso_model *m, const iso_bound *b, iso_evaluator *e, uint64_t seed, iso_strangeness *out, iso_error *err)
 {
     iso_status st = ISO_OK;
     int64_t n = b->x->n_rows, L = m->v.c.n_latent;
     shares s = {.pictures = &b->pictures, .P = m->v.c.n_genes};
-    float *decoded = NULL;
+    float *decoded = NULL, *mu = NULL;
     *out = (iso_strangeness){0};
     ALLOC(out->elbo, n, sizeof *out->elbo);
     ALLOC(out->unexplained, n, sizeof *out->unexplained);
     ALLOC(decoded, AT_ONCE * s.P, sizeof *decoded);
+    ALLOC(mu, n * L, sizeof *mu);
     s.decoded = decoded, s.out = out->unexplained;
-    TRY(iso_evaluate(e, NULL, n, 1, 0, seed, &(iso_cell_scores){.elbo = out->elbo}, err));
+    TRY(iso_evaluate(e, NULL, n, 1, 0, seed, &(iso_cell_scores){.elbo = out->elbo, .mu = mu}, err));
     for (int64_t k; s.first < n; s.first += k) {
         const int32_t *codes[ISO_MAX_COVARIATES] = {0};
         k = n - s.first < AT_ONCE ? n - s.first : AT_ONCE;
@@ -59,6 +59,7 @@ iso_status iso_strangeness_of(iso_env *env, iso_model *m, const iso_bound *b, is
     }
 done:
     iso_free(decoded);
+    iso_free(mu);
     if (st) iso_strangeness_clear(out);
     return st;
 }

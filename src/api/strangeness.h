@@ -11,9 +11,8 @@ typedef struct iso_strangeness {
                            * (x - the channel's mean in this image)^2, as the model sees images. A grid of details is at its prior's mean: with it in
                            * hand strange images are drawn nearly as well as usual ones. May exceed 1; of constant images 1 */
 } iso_strangeness;
-/* e: of b's images; mu [images, n_latent]: their places. */
-iso_status iso_strangeness_of(iso_env *env, iso_model *m, const iso_bound *b, iso_evaluator *e, const float *mu, uint64_t seed,
-                              iso_strangeness *out, iso_error *err);
+/* e: of b's images, each taken as it lies. */
+iso_status iso_strangeness_of(iso_env *env, iso_model *m, const iso_bound *b, iso_evaluator *e, uint64_t seed, iso_strangeness *out, iso_error *err);
 void iso_strangeness_clear(iso_strangeness *s);
 
 /* The same of a run's images, sorted, by which others are judged: of those held out of training, or of all if none were. n 0: the run's

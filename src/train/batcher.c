@@ -18,7 +18,8 @@ struct iso_batcher {
     float *values;
     real *input_values, *library, *continuous, *cell_loss, *images;
     bool augment;
-    iso_rng_key ways;                     /* which way an image is turned */
+    iso_rng_key ways;                     /* which way an image is turned, if augmented; */
+    int way;                              /* else this */
 };
 
 iso_status iso_batcher_new(const iso_cells *c, int64_t max_cells, iso_batcher **out, iso_error *err)
@@ -98,11 +99,13 @@ void iso_batcher_augment(iso_batcher *b, uint64_t seed, uint32_t epoch)
     b->ways = (iso_rng_key){seed, ISO_STREAM_AUGMENT, epoch};
 }
 
+void iso_batcher_turn(iso_batcher *b, int way) { b->augment = false, b->way = way; }
+
 static int way_of(const iso_batcher *b, int64_t cell)
 {
-    if (!b->augment) return 0;
+    if (!b->augment) return b->way;
     iso_rng r = iso_rng_start(b->ways, (uint64_t)cell);
-    return (int)(iso_rng_u32(&r) & (b->c->pictures->to_height == b->c->pictures->to_width ? 7 : 3));
+    return (int)(iso_rng_u32(&r) % (uint32_t)iso_picture_ways(b->c->pictures));
 }
 
 static void gather_block(void *arg, int64_t block)

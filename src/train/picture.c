@@ -8,6 +8,8 @@ static int64_t mirrored(int64_t i, int64_t n)
     return i < n ? i : 2 * n - 1 - i;
 }
 
+int iso_picture_ways(const iso_pictures *p) { return p->to_height == p->to_width ? 8 : 4; }
+
 void iso_picture(const iso_pictures *p, int64_t cell, int way, real *out)
 {
     int64_t H = p->to_height, W = p->to_width, C = p->channels;

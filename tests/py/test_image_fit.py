@@ -81,6 +81,32 @@ def test_embed_gives_the_latent_of_the_run(isolario, cells, run, tmp_path):
         assert np.allclose(a, b, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape,turns", [((32, 32), (0, 1, 2, 3)), ((24, 40), (0, 2))])
+def test_a_turned_image_lies_where_it_lay(isolario, cells, tmp_path, shape, turns):
+    """Places are those of the mixture of q(z|x) over all ways to turn and flip x: the mean of their means, and the law of total variance."""
+    images = np.tile(np.load(cells)["images"], (1, 1, 1, 2))[:, :, :shape[0], :shape[1]]
+    np.savez(tmp_path / "x.npz", images=images)
+    isolario("fit", tmp_path / "x.npz", "-o", tmp_path / "run", "--no-map", *FEW)
+    model = (tmp_path / "run" / "model.safetensors").read_bytes()
+    assert model.count(b'"augment\\":true') == 1
+    (tmp_path / "plain.safetensors").write_bytes(model.replace(b'"augment\\":true', b'"augment\\":null'))      # embeds images as they lie
+
+    def places(model):
+        out = []
+        for turn in turns:
+            for flip in (1, -1):
+                np.savez(tmp_path / "turned.npz", images=np.ascontiguousarray(np.rot90(images, turn, axes=(2, 3))[..., ::flip]))
+                isolario("embed", model, tmp_path / "turned.npz", "-o", tmp_path / "e.h5ad", "--force", "--quiet")
+                out.append(latent(tmp_path / "e.h5ad"))
+        return [np.array(a) for a in zip(*out)]
+
+    mu, variance = places(tmp_path / "run")
+    each, inside = places(tmp_path / "plain.safetensors")
+    assert np.abs(each - each[0]).max() > 0.01, "the model itself sees how an image lies"
+    assert np.abs(mu - each.mean(0)).max() < 1e-4
+    assert np.abs(variance / (inside.mean(0) + each.var(0)) - 1).max() < 1e-3
+
+
 def test_new_cells_have_the_units_of_the_file(isolario, cells, run, tmp_path):
     isolario("sample", run, "-n", 50, "-o", tmp_path / "new.npz", "--quiet")
     images, new = np.load(cells)["images"].astype(float), np.load(tmp_path / "new.npz")["images"]
