@@ -127,7 +127,7 @@ def epochs_of(folder):
 
 
 def synthetic(a, work):
-    for seed in range(a.seeds):
+    for seed in range(a.first_seed, a.first_seed + a.seeds):
         cells = work / f"cells{seed}.npz"
         run(a.program, "simulate", "cells", "-n", 6000, "--size", 32, "--seed", seed, "-o", cells, "--quiet")
         data = dict(np.load(cells))
@@ -190,7 +190,7 @@ def real(a, work):
         pca = PCA(24, random_state=0).fit(flat[~test])
         tell(set=name, model="pca", n=len(images), held_out=int(test.sum()), **accuracy(name, pca.transform(flat), labels, test))
         np.savez(work / "set.npz", images=images, split=np.where(test, "test", "train"), label=labels)
-        for seed in range(a.seeds):
+        for seed in range(a.first_seed, a.first_seed + a.seeds):
             folder = work / "run"
             seconds, about, latent, again = fit(a.program, work / "set.npz", folder, seed, "--labels-key", "label")
             tell(set=name, model="isolario", seed=seed, power=ratios(again[test], images[test].astype(float)), seconds=seconds,
@@ -258,6 +258,7 @@ def main():
     a.add_argument("--sets", default=",".join(SETS))
     a.add_argument("--variants", help="some of the synthetic ones, separated by ;")
     a.add_argument("--seeds", type=int, default=3)
+    a.add_argument("--first-seed", type=int, default=0)
     a.add_argument("--threads", type=int, default=2)
     a.add_argument("--no-torch", action="store_true")
     a = a.parse_args()

@@ -35,10 +35,6 @@ static inline real real_abs(real a) { return a < 0 ? -a : a; }
 static inline real real_floor(real x) { return (real)floor((double)x); }
 static inline real real_clamp(real x, real low, real high) { return x < low ? low : x > high ? high : x; }
 
-#ifndef ISO_REAL_DOUBLE
-
-#define LN2 0.693147180559945f
-
 static inline uint32_t float_bits(float x)
 {
     uint32_t b;
@@ -52,6 +48,10 @@ static inline float bits_float(uint32_t b)
     memcpy(&x, &b, sizeof x);
     return x;
 }
+
+#ifndef ISO_REAL_DOUBLE
+
+#define LN2 0.693147180559945f
 
 /* x = k ln 2 + f, |f| <= ln 2 / 2: *scale = 2^k; returns e^f - 1. Needs -87.3 < x < 88.7. */
 static inline float exp_split(float x, float *scale)
