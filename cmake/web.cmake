@@ -39,10 +39,10 @@ endforeach()
 list(APPEND page_files ${page_made}/explorer.wasm)
 
 find_program(ISO_WASM_CC NAMES clang clang-14)
-set(wasm_flags --target=wasm32-wasi -mexec-model=reactor)
+set(wasm_flags --target=wasm32-wasi)
 set(no_wasm TRUE)
 if(ISO_WASM_CC)      # clang alone cannot: it needs lld, wasi-libc and its own runtime for wasm32
-  execute_process(COMMAND ${ISO_WASM_CC} ${wasm_flags} -x c /dev/null -o ${page_made}/nothing.wasm
+  execute_process(COMMAND ${ISO_WASM_CC} ${wasm_flags} -mexec-model=reactor -x c /dev/null -o ${page_made}/nothing.wasm
     RESULT_VARIABLE no_wasm OUTPUT_QUIET ERROR_QUIET)
 endif()
 if(no_wasm)
@@ -79,6 +79,6 @@ foreach(source ${wasm_idle})
 endforeach()
 file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/generated/wasm)
 add_custom_command(OUTPUT ${page_made}/explorer.wasm VERBATIM
-  COMMAND ${wasm_compile} -O3 ${wasm_sources} ${wasm_objects} -o ${page_made}/explorer.wasm -Wl,--strip-all -Wl,--gc-sections
+  COMMAND ${wasm_compile} -mexec-model=reactor -O3 ${wasm_sources} ${wasm_objects} -o ${page_made}/explorer.wasm -Wl,--strip-all -Wl,--gc-sections
     -Wl,-z,stack-size=1048576
   DEPENDS ${wasm_sources} ${wasm_objects} ${wasm_headers} ${PROJECT_SOURCE_DIR}/include/isolario.h ${CMAKE_CURRENT_LIST_FILE})
