@@ -92,6 +92,18 @@ def turned(x, way):
     return x.transpose(2, 3) if way & 4 else x
 
 
+def standing(x):
+    """Each in its standard attitude: its light to the right of the middle and below, rather to the right if it is square."""
+    height, width = x.shape[2:]
+    light = x.sum(1)
+    right = (light * (torch.arange(width) - (width - 1) / 2)).sum((1, 2))
+    down = (light * (torch.arange(height) - (height - 1) / 2)[:, None]).sum((1, 2))
+    turn = (down.abs() > right.abs()) & (ways(x) == 8)
+    right, down = torch.where(turn, down, right), torch.where(turn, right, down)
+    way = (right < 0).int() + 2 * (down < 0).int() + 4 * turn.int()
+    return torch.stack([turned(image[None], int(w))[0].contiguous() for image, w in zip(x, way)])
+
+
 def augmented(x):
     """One of them for each image."""
     way = torch.randint(ways(x), (len(x),))
@@ -150,7 +162,7 @@ def main():
         seconds.append(time.perf_counter() - start)
     model.eval()
     with torch.no_grad():
-        latent = torch.cat([sum(model.encode(turned(part, w).contiguous())[0] for w in range(ways(x))) / ways(x) for part in x.split(256)]).numpy()
+        latent = torch.cat([model.encode(standing(part))[0] for part in x.split(256)]).numpy()
         held = x[test]
         elbo = -torch.cat([model(part)[1] for part in held.split(256)]).mean().item()
         again = torch.cat([model(part, draw=False)[2] for part in held.split(256)]).numpy()

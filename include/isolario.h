@@ -192,8 +192,8 @@ ISO_EXPORT void iso_model_free(iso_model *m);
 ISO_EXPORT int iso_model_n_latent(const iso_model *m);
 ISO_EXPORT int64_t iso_model_n_genes(const iso_model *m);
 
-/* mean, variance [n_cells, n_latent] of q(z|x); either may be NULL. Genes are matched by name. Of images, unless the model was trained without
- * augment, those of the mixture over all ways to turn and flip each. */
+/* mean, variance [n_cells, n_latent] of q(z|x); either may be NULL. Genes are matched by name. Images, unless the model was trained without
+ * augment, are turned and flipped to a standard attitude before. */
 ISO_EXPORT ISO_RESULT_USED iso_status iso_model_embed(iso_env *env, iso_model *m, const iso_dataset *d, float *mean,
                                                       float *variance, iso_error *err);
 /* Per cell, nats; any may be NULL: ELBO and reconstruction log-likelihood (mean of n_draws draws of z) and

@@ -82,7 +82,7 @@ static iso_status reconstructions(const stage *s, iso_gallery *g, iso_error *err
         memcpy(sheet + i * s->size, original(s, chosen[i]), (size_t)s->size * sizeof *sheet);
         memcpy(sheet + (n + i) * s->size, pixels + i * s->size, (size_t)s->size * sizeof *sheet);
     }
-    if (rows == 3) {        /* of the image as it lies; its place on the map is the mean over all ways to turn it */
+    if (rows == 3) {        /* of the image as it lies; its place on the map is that of it turned */
         TRY(iso_evaluate(e, chosen, n, 0, 0, 0, &(iso_cell_scores){.mu = z}, err));
         TRY(decode(s, z, n, false, &soft, err));
         memcpy(sheet + 2 * n * s->size, soft, (size_t)(n * s->size) * sizeof *sheet);

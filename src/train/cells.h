@@ -12,13 +12,16 @@ typedef struct iso_pictures {
     const float *pixels;                          /* [n, channels, height, width] */
     int64_t channels, height, width, to_height, to_width;
     const float *low, *scale;                     /* [channels] */
-    bool augment;                                 /* in training: turned and flipped at random, another way each epoch; embedded: all ways */
+    bool augment;                                 /* in training: turned and flipped at random, another way each epoch; embedded: in their standard attitude */
 } iso_pictures;
 /* One image as the model sees it: out [to_height, to_width, channels]. way: 0 as it is; 1 .. 7 flipped and turned (1 .. 3 where it is not
  * square). */
 void iso_picture(const iso_pictures *p, int64_t cell, int way, real *out);
 /* How many ways there are: 8, or 4. */
 int iso_picture_ways(const iso_pictures *p);
+/* The way that turns it to its standard attitude, which is the same however it was turned before: its light (all channels, as scaled) lies to
+ * the right of its middle and below, and where it is square rather to the right. */
+int iso_picture_attitude(const iso_pictures *p, int64_t cell);
 
 /* Everything is lent. */
 typedef struct iso_cells {
@@ -40,8 +43,8 @@ iso_status iso_batcher_new(const iso_cells *c, int64_t max_cells, iso_batcher **
 void iso_batcher_free(iso_batcher *b);
 /* From now on images are augmented as (seed, epoch) and the image say; where the cells ask for it. */
 void iso_batcher_augment(iso_batcher *b, uint64_t seed, uint32_t epoch);
-/* From now on all are turned that way. */
-void iso_batcher_turn(iso_batcher *b, int way);
+/* From now on images stand in their standard attitude, or as they are; the former where the cells ask for it. */
+void iso_batcher_turn(iso_batcher *b, bool standard);
 /* The cells index[0..n-1]. by_column: also the column form that training needs. The batch is lent until the next
  * fill. */
 iso_status iso_batcher_fill(iso_batcher *b, iso_env *env, const iso_kernels *k, const int64_t *index, int64_t n,

@@ -69,8 +69,7 @@ void iso_evaluator_free(iso_evaluator *e)
 const iso_vae *iso_evaluator_model(const iso_evaluator *e) { return e->v; }
 iso_env *iso_evaluator_env(const iso_evaluator *e) { return e->env; }
 
-void iso_evaluator_turn(iso_evaluator *e, int way) { iso_batcher_turn(e->batcher, way); }
-int iso_evaluator_ways(const iso_evaluator *e) { return e->c->pictures && e->c->pictures->augment ? iso_picture_ways(e->c->pictures) : 1; }
+void iso_evaluator_turn(iso_evaluator *e, bool standard) { iso_batcher_turn(e->batcher, standard); }
 
 static void put_posterior(const iso_evaluator *e, const iso_plan *p, int64_t at, int64_t n, const iso_cell_scores *out)
 {
