@@ -99,7 +99,6 @@ def standing(x):
     right = (light * (torch.arange(width) - (width - 1) / 2)).sum((1, 2))
     down = (light * (torch.arange(height) - (height - 1) / 2)[:, None]).sum((1, 2))
     turn = (down.abs() > right.abs()) & (ways(x) == 8)
-    right, down = torch.where(turn, down, right), torch.where(turn, right, down)
     way = (right < 0).int() + 2 * (down < 0).int() + 4 * turn.int()
     return torch.stack([turned(image[None], int(w))[0].contiguous() for image, w in zip(x, way)])
 
