@@ -69,8 +69,6 @@ void iso_evaluator_free(iso_evaluator *e)
 const iso_vae *iso_evaluator_model(const iso_evaluator *e) { return e->v; }
 iso_env *iso_evaluator_env(const iso_evaluator *e) { return e->env; }
 
-void iso_evaluator_turn(iso_evaluator *e, bool standard) { iso_batcher_turn(e->batcher, standard); }
-
 static void put_posterior(const iso_evaluator *e, const iso_plan *p, int64_t at, int64_t n, const iso_cell_scores *out)
 {
     int64_t L = e->v->c.n_latent;
@@ -187,6 +185,14 @@ iso_status iso_evaluate(iso_evaluator *e, const int64_t *index, int64_t n, int d
         TRY(evaluate_batch(e, at, m, draws, samples, seed, out, err));
     }
 done:
+    return st;
+}
+
+iso_status iso_embed(iso_evaluator *e, const int64_t *index, int64_t n, float *mu, float *variance, iso_error *err)
+{
+    iso_batcher_turn(e->batcher, true);
+    iso_status st = iso_evaluate(e, index, n, 0, 0, 0, &(iso_cell_scores){.mu = mu, .variance = variance}, err);
+    iso_batcher_turn(e->batcher, false);
     return st;
 }
 

@@ -71,8 +71,6 @@ iso_status iso_evaluator_new(iso_env *env, iso_vae *v, const iso_cells *c, iso_e
 void iso_evaluator_free(iso_evaluator *e);
 const iso_vae *iso_evaluator_model(const iso_evaluator *e);
 iso_env *iso_evaluator_env(const iso_evaluator *e);
-/* Whether images are turned to their standard attitude from now on, if the model was trained on turned ones; at first they are not. */
-void iso_evaluator_turn(iso_evaluator *e, bool standard);
 
 /* Per-cell results for cells index[0..n-1] (NULL index: 0..n-1); each array may be NULL. Nats. */
 typedef struct iso_cell_scores {
@@ -84,7 +82,7 @@ typedef struct iso_cell_scores {
  * log p = log mean_s exp(log p(x|z_s) + log p(z_s) - log q(z_s|x)), Burda et al. 2016, eq. 8. */
 iso_status iso_evaluate(iso_evaluator *e, const int64_t *index, int64_t n, int draws, int samples, uint64_t seed,
                         const iso_cell_scores *out, iso_error *err);
-/* embed.c: where cells lie: mean and variance [n, L] (each may be NULL) of q(z|x). Of images of a model that was trained on turned ones, x is
+/* Where cells lie: mean and variance [n, L] (each may be NULL) of q(z|x). Of images of a model that was trained on turned ones, x is
  * turned to its standard attitude (iso_picture_attitude): how a cell happens to lie in its image then has no say in where it lies on the map. */
 iso_status iso_embed(iso_evaluator *e, const int64_t *index, int64_t n, float *mu, float *variance, iso_error *err);
 /* -log p(x_i | z_i) of cells index[i] for z given [n, L]; loss [n]. */
