@@ -10,6 +10,9 @@
 
 enum { LIK_BLOCK = 512 };          /* genes a pass handles at a time: its temporaries stay in the first cache */
 
+/* The least logarithm of e: 1e-38 is as good as 0. */
+#define EXP_LEAST ((real)-87)
+
 /* log library is used within this range (total counts from 4e-18 to 2e17), so that no mean overflows. */
 #define LOG_LIBRARY_MAX 40.0
 
@@ -31,6 +34,33 @@ static inline double real_sum(const real *restrict x, int64_t n)
     return total;
 }
 
+/* Sum of the logarithms of x > 0, none of them denormal. float: mantissas are multiplied and exponents added, so that a logarithm is
+ * taken once for RUN of them in each lane. */
+static inline double sum_of_logs(const real *restrict x, int64_t n)
+{
+    double sum = 0;
+    int64_t i = 0;
+#ifndef ISO_REAL_DOUBLE
+    enum { LANES = 16, RUN = 32 };             /* mantissas lie between sqrt(1/2) and sqrt(2): no product overflows */
+    while (n - i >= LANES) {
+        float product[LANES];
+        int32_t exponent[LANES] = {0};
+        for (int k = 0; k < LANES; k++) product[k] = 1;
+        for (int run = 0; run < RUN && n - i >= LANES; run++, i += LANES)
+            for (int k = 0; k < LANES; k++) {
+                int32_t e = (int32_t)(float_bits(x[i + k]) - 0x3f3504f3u) >> 23;
+                product[k] *= x[i + k] * bits_float((uint32_t)(127 - e) << 23);      /* NaN stays */
+                exponent[k] += e;
+            }
+        float logs[LANES];
+        for (int k = 0; k < LANES; k++) logs[k] = real_log(product[k]) + (float)exponent[k] * LN2;
+        for (int k = 0; k < LANES; k++) sum += (double)logs[k];
+    }
+#endif
+    for (; i < n; i++) sum += (double)real_log(x[i]);
+    return sum;
+}
+
 static inline real real_max_of(const real *x, int64_t n)
 {
     enum { LANES = 32 };
@@ -45,7 +75,7 @@ static inline real real_max_of(const real *x, int64_t n)
 }
 
 /* mu = library * softmax(h) of one cell: e = exp(h - max h) [G], mu = e * scale, log mu = h + log_scale (which also
- * holds where e is 0 in floating point). */
+ * holds where e is at its least). */
 typedef struct softmax {
     double library, sum, log_scale;
     real scale;
@@ -56,7 +86,10 @@ static inline softmax softmax_row(const iso_lik_args *a, int64_t row, real *rest
     int64_t G = a->x.n_cols;
     const real *h = a->mean + row * G;
     real top = real_max_of(h, G);
-    for (int64_t g = 0; g < G; g++) e[g] = real_exp(h[g] - top);
+    for (int64_t g = 0; g < G; g++) {
+        real x = h[g] - top;
+        e[g] = exp_within(x < EXP_LEAST ? EXP_LEAST : x);
+    }
     double l = (double)a->log_library[row];
     l = l > LOG_LIBRARY_MAX ? LOG_LIBRARY_MAX : l < -LOG_LIBRARY_MAX ? -LOG_LIBRARY_MAX : l;
     softmax s = {.library = exp(l), .sum = real_sum(e, G)};

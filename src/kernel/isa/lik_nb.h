@@ -19,10 +19,10 @@
 #define LOG_THETA_MAX 20
 
 enum { ROW_E = ROW_D_DISPERSION + 1, ROW_THETA, ROW_INV_THETA, ROW_KEPT_E, ROW_POINT_D_MU, ROW_POINT_D_DROPOUT };
-enum { NB_POINTS = 64, NB_SMALL = 8 };
+enum { NB_POINTS = 64, NB_LANES = 16, NB_SMALL = 8 };
 
 typedef struct nb_points {
-    int n;
+    int n, padded;                          /* padded: to whole vectors, with copies of any valid entry */
     int64_t first;                          /* this chunk's place in the rows ROW_KEPT_E and ROW_POINT_* */
     int32_t gene[NB_POINTS];
     real x[NB_POINTS], log_mu[NB_POINTS], mu[NB_POINTS], log_theta[NB_POINTS], theta[NB_POINTS],
@@ -46,7 +46,7 @@ static inline void nb_points_small(nb_points *p)
 {
     static const real reciprocal[NB_SMALL] = {(real)1, (real)(1. / 2), (real)(1. / 3), (real)(1. / 4), (real)(1. / 5),
                                               (real)(1. / 6), (real)(1. / 7), (real)(1. / 8)};
-    for (int j = 0; j < NB_POINTS; j++) {
+    for (int j = 0; j < p->padded; j++) {
         real x = p->x[j], t = p->theta[j], mu = p->mu[j], inv_s = real_min(p->inv_theta[j], 1);
         real product = 1, slope = 0;
         for (int i = 0; i < NB_SMALL; i++) {
@@ -114,7 +114,8 @@ static inline void nb_point_any(nb_points *p, int j)
 static inline void nb_points_run(nb_points *p)
 {
     int large[NB_POINTS + 8], n = 0;
-    for (int j = p->n; j < NB_POINTS; j++)      /* whole vectors: the rest is any valid entry */
+    p->padded = (p->n + NB_LANES - 1) / NB_LANES * NB_LANES;
+    for (int j = p->n; j < p->padded; j++)
         p->x[j] = p->mu[j] = p->theta[j] = p->inv_theta[j] = 1, p->log_mu[j] = p->log_theta[j] = p->dropout[j] = 0;
     nb_points_small(p);
     for (int j = 0; j < p->n; j++) {

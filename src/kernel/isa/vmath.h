@@ -73,6 +73,28 @@ static inline float real_exp(float x)
     return x < -87.3f ? 0.0f : scale + scale * e;
 }
 
+/* Within -87.3 < x < 88.7. */
+static inline float exp_within(float x)
+{
+    float scale, e = exp_split(x, &scale);
+    return scale + scale * e;
+}
+
+/* x >= 0, but at most high; NaN becomes high. As integers: one instruction. */
+static inline float at_most(float x, float high)
+{
+    uint32_t b = float_bits(x), h = float_bits(high);
+    return bits_float(b < h ? b : h);
+}
+
+/* x within +-limit; NaN becomes a limit. */
+static inline float held_within(float x, float limit)
+{
+    int32_t b = (int32_t)float_bits(x), high = (int32_t)float_bits(limit);
+    uint32_t u = (uint32_t)(b < high ? b : high), low = float_bits(-limit);      /* of negative numbers the larger is the lower */
+    return bits_float(u < low ? u : low);
+}
+
 /* (log(1 + f) - f + f^2 / 2) / f^3 on [sqrt(1/2) - 1, sqrt(2) - 1]. */
 static inline float log_tail(float f)
 {
@@ -111,25 +133,25 @@ static inline float real_log(float x) { return log_near(x, x - 1.0f); }
 
 static inline log1p_terms log1p_split(float r)
 {
-    float m;
-    int32_t k = log_split(1.0f + r, &m);
-    float f = k == 0 ? r : m - 1.0f, kf = (float)k * LN2;
-    float v = 1.0f / (1.0f + f), ff = f * f, tail = f * log_tail(f);
-    float inverse = v * bits_float((uint32_t)(127 - k) << 23);
-    return (log1p_terms){.log1p = kf + (f + ff * (tail - 0.5f)),
-                         .inverse = inverse,
-                         .excess = kf + ff * (v - 0.5f + tail) + (inverse - v)};
+    float u = 1.0f + r, m;
+    int32_t k = log_split(u, &m);
+    float f = k == 0 ? r : m - 1.0f, ff = f * f, tail = f * log_tail(f) - 0.5f, inverse = 1.0f / u;
+    float log = (float)k * LN2 + (f + ff * tail);
+    return (log1p_terms){.log1p = log, .inverse = inverse, .excess = k == 0 ? ff * (inverse + tail) : log + (inverse - 1.0f)};
 }
 
 static inline expm1_terms expm1_split(float y)
 {
-    float scale, e = exp_split(y > 87.0f ? -87.0f : -y, &scale);
+    float scale, e = exp_split(-at_most(y, 87.0f), &scale);
     return (expm1_terms){.exp = scale + scale * e, .one_minus = (1.0f - scale) - scale * e};
 }
 
 #else
 
 static inline double real_exp(double x) { return exp(x); }
+static inline double exp_within(double x) { return exp(x); }
+static inline double at_most(double x, double high) { return x < high ? x : high; }
+static inline double held_within(double x, double limit) { return x > limit ? limit : x < -limit ? -limit : x; }
 static inline double real_log(double x) { return log(x); }
 static inline double log_near(double u, double small) { return small > -0.5 && small < 1 ? log1p(small) : log(u); }
 
