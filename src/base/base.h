@@ -78,6 +78,10 @@ bool iso_mul(int64_t a, int64_t b, int64_t *out);
  * order, and results are the same bits for any thread count. fn must not call iso_parallel. */
 typedef void iso_block_fn(void *arg, int64_t block);
 void iso_parallel(iso_env *env, int64_t n_blocks, iso_block_fn *fn, void *arg);
+/* fn(arg, 0) beside all that, on a thread that has nothing else to do (without other threads: now). One at a time; it must not use env.
+ * iso_aside_wait returns when it is done. */
+void iso_aside(iso_env *env, iso_block_fn *fn, void *arg);
+void iso_aside_wait(iso_env *env);
 int iso_env_threads(const iso_env *env);
 bool iso_env_interrupted(const iso_env *env);
 /* The interrupt has been heeded: what follows may run on. */

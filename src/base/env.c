@@ -46,6 +46,17 @@ void iso_parallel(iso_env *env, int64_t n_blocks, iso_block_fn *fn, void *arg)
     else for (int64_t i = 0; i < n_blocks; i++) fn(arg, i);
 }
 
+void iso_aside(iso_env *env, iso_block_fn *fn, void *arg)
+{
+    if (env->pool) iso_pool_aside(env->pool, fn, arg);
+    else fn(arg, 0);
+}
+
+void iso_aside_wait(iso_env *env)
+{
+    if (env->pool) iso_pool_aside_wait(env->pool);
+}
+
 double iso_now_s(void)
 {
     struct timespec t;

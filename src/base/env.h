@@ -19,5 +19,7 @@ struct iso_env {
 iso_pool *iso_pool_new(int threads);    /* NULL: no memory or no threads to be had */
 void iso_pool_free(iso_pool *p);
 void iso_pool_run(iso_pool *p, int64_t n_blocks, iso_block_fn *fn, void *arg);
+void iso_pool_aside(iso_pool *p, iso_block_fn *fn, void *arg);
+void iso_pool_aside_wait(iso_pool *p);
 
 #endif

@@ -1,7 +1,8 @@
 /* pool.c: a fixed set of threads that share out numbered blocks.
  *
- * The caller is one of the workers. Blocks are taken from one atomic counter, so who runs a block is left to chance,
- * and so must not matter: blocks write to places of their own. Workers look for new work for a few microseconds
+ * The caller is one of the workers. Each has a share of the blocks, the same one in every job of as many blocks, so that data stay in
+ * the caches of the core that last had them; who is done helps the others. So who runs a block is left to chance, and must not
+ * matter: blocks write to places of their own. Workers look for new work for a few microseconds
  * before they sleep: a training step is a row of short loops, and waking a sleeping thread costs more than many of
  * them. The caller waits only for workers that are at work on the job, so that on a busy machine it goes on without
  * those that the system has put aside. */
@@ -11,22 +12,30 @@
 #include <signal.h>
 #include <stdatomic.h>
 
-enum { SPINS = 4000 };
+enum { SPINS = 4000, PATIENCE = 50 };       /* rounds of looking for a job before sleep, and before the task beside the jobs */
+
+/* Blocks that are handed out from `next` on; on a cache line of its own. */
+typedef struct share { _Alignas(64) _Atomic int64_t next; int64_t end; } share;
+
+typedef struct worker_of { iso_pool *pool; int number; pthread_t thread; } worker_of;
 
 struct iso_pool {
-    int n_workers;                  /* threads beside the caller */
-    pthread_t *workers;
+    int n_workers;                  /* threads beside the caller, numbered from 1; the caller is 0 */
+    worker_of *workers;
+    share *shares;                  /* [n_workers + 1] */
     pthread_mutex_t lock;
     pthread_cond_t wake;
     atomic_uint generation;         /* odd sizes of meaning: a new value = a new job (or the end) */
     atomic_bool quit;
     iso_block_fn *fn;
     void *arg;
-    int64_t n_blocks;
-    _Atomic int64_t next;           /* block to hand out */
     atomic_bool open;               /* workers may join the job */
     atomic_int active;              /* workers that joined, or are about to look whether they may */
+    iso_block_fn *aside_fn;         /* a task beside the jobs */
+    void *aside_arg;
+    atomic_int aside;
 };
+enum { ASIDE_NONE, ASIDE_WAITS, ASIDE_RUNS };
 
 static void pause_briefly(void)
 {
@@ -35,36 +44,65 @@ static void pause_briefly(void)
 #endif
 }
 
-static void work(iso_pool *p)
+static void work(iso_pool *p, int number)
 {
-    for (;;) {
-        int64_t i = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed);
-        if (i >= p->n_blocks) return;
-        p->fn(p->arg, i);
+    int n = p->n_workers + 1;
+    for (int turn = 0; turn < n; turn++) {
+        share *from = &p->shares[(number + turn) % n];
+        for (;;) {
+            int64_t i = atomic_fetch_add_explicit(&from->next, 1, memory_order_relaxed);
+            if (i >= from->end) break;
+            p->fn(p->arg, i);
+        }
     }
+}
+
+/* Does the task beside the jobs, if it waits. */
+static bool try_aside(iso_pool *p)
+{
+    int waits = ASIDE_WAITS;
+    if (atomic_load_explicit(&p->aside, memory_order_relaxed) != ASIDE_WAITS) return false;
+    if (!atomic_compare_exchange_strong(&p->aside, &waits, ASIDE_RUNS)) return false;
+    p->aside_fn(p->aside_arg, 0);
+    atomic_store(&p->aside, ASIDE_NONE);
+    return true;
+}
+
+static bool has_news(iso_pool *p, unsigned seen)
+{
+    return atomic_load_explicit(&p->generation, memory_order_acquire) != seen;
 }
 
 static void *worker(void *arg)
 {
-    iso_pool *p = arg;
+    const worker_of *me = arg;
+    iso_pool *p = me->pool;
     unsigned seen = 0;
     for (;;) {
-        int spins = 0;
-        while (atomic_load_explicit(&p->generation, memory_order_acquire) == seen && spins < SPINS) {
-            pause_briefly();
-            spins++;
+        for (int spins = 0; !has_news(p, seen) && spins < SPINS; spins++) {
+            if (spins > PATIENCE && try_aside(p)) spins = 0;
+            else pause_briefly();
         }
-        if (atomic_load_explicit(&p->generation, memory_order_acquire) == seen) {
+        if (!has_news(p, seen)) {
             pthread_mutex_lock(&p->lock);
-            while (atomic_load_explicit(&p->generation, memory_order_acquire) == seen)
-                pthread_cond_wait(&p->wake, &p->lock);
+            while (!has_news(p, seen) && atomic_load(&p->aside) != ASIDE_WAITS) pthread_cond_wait(&p->wake, &p->lock);
             pthread_mutex_unlock(&p->lock);
+            if (!has_news(p, seen)) continue;
         }
         seen = atomic_load_explicit(&p->generation, memory_order_acquire);
         if (atomic_load(&p->quit)) return NULL;
         atomic_fetch_add(&p->active, 1);                    /* before the look at `open`: either the caller sees it, */
-        if (atomic_load(&p->open)) work(p);                 /* or this sees that the job is closed */
+        if (atomic_load(&p->open)) work(p, me->number);                /* or this sees that the job is closed */
         atomic_fetch_sub(&p->active, 1);
+    }
+}
+
+/* Waits until *left is `most` or less: spins, then naps, as a worker that was put aside in a block needs the core. */
+static void wait_for(atomic_int *left, int most)
+{
+    for (int spins = 0; atomic_load(left) > most; spins++) {
+        if (spins < SPINS) pause_briefly();
+        else nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
     }
 }
 
@@ -78,19 +116,30 @@ static void announce(iso_pool *p)
 
 void iso_pool_run(iso_pool *p, int64_t n_blocks, iso_block_fn *fn, void *arg)
 {
-    p->fn = fn, p->arg = arg, p->n_blocks = n_blocks;
-    atomic_store(&p->next, 0);
+    p->fn = fn, p->arg = arg;
+    for (int w = 0, n = p->n_workers + 1; w < n; w++) {
+        atomic_store_explicit(&p->shares[w].next, w * n_blocks / n, memory_order_relaxed);
+        p->shares[w].end = (w + 1) * n_blocks / n;
+    }
     atomic_store(&p->open, true);
     announce(p);
-    work(p);
+    work(p, 0);
     atomic_store(&p->open, false);
-    for (int spins = 0; atomic_load(&p->active) > 0; spins++) {
-        if (spins < SPINS) pause_briefly();
-        else {
-            struct timespec nap = {.tv_nsec = 20000};       /* a worker was put aside in a block: give it the core */
-            nanosleep(&nap, NULL);
-        }
-    }
+    wait_for(&p->active, 0);
+}
+
+void iso_pool_aside(iso_pool *p, iso_block_fn *fn, void *arg)
+{
+    p->aside_fn = fn, p->aside_arg = arg;
+    pthread_mutex_lock(&p->lock);
+    atomic_store(&p->aside, ASIDE_WAITS);
+    pthread_cond_signal(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void iso_pool_aside_wait(iso_pool *p)
+{
+    if (!try_aside(p)) wait_for(&p->aside, ASIDE_NONE);
 }
 
 iso_pool *iso_pool_new(int threads)
@@ -100,11 +149,13 @@ iso_pool *iso_pool_new(int threads)
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
     p->workers = iso_calloc(threads - 1, sizeof *p->workers);
+    p->shares = iso_calloc(threads, sizeof *p->shares);
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);        /* signals are for the threads of the caller */
-    for (int i = 0; p->workers && i < threads - 1; i++) {
-        if (pthread_create(&p->workers[i], NULL, worker, p) != 0) break;
+    for (int i = 0; p->workers && p->shares && i < threads - 1; i++) {
+        p->workers[i] = (worker_of){.pool = p, .number = i + 1};
+        if (pthread_create(&p->workers[i].thread, NULL, worker, &p->workers[i]) != 0) break;
         p->n_workers++;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -118,9 +169,10 @@ void iso_pool_free(iso_pool *p)
     if (!p) return;
     atomic_store(&p->quit, true);
     announce(p);
-    for (int i = 0; i < p->n_workers; i++) pthread_join(p->workers[i], NULL);
+    for (int i = 0; i < p->n_workers; i++) pthread_join(p->workers[i].thread, NULL);
     pthread_cond_destroy(&p->wake);
     pthread_mutex_destroy(&p->lock);
     iso_free(p->workers);
+    iso_free(p->shares);
     iso_free(p);
 }
