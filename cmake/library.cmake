@@ -20,6 +20,17 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
 endif()
 set(ISO_ISAS "${isas}" CACHE STRING "Instruction sets of the kernels; the best that a CPU has is chosen at run time")
 
+# kernel/amx.c asks the CPU before it does anything; compilers that do not know AMX make it an empty file.
+set(FLAGS_amx -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx512bf16 -mamx-tile -mamx-bf16)
+include(CheckCCompilerFlag)
+if("avx512" IN_LIST ISO_ISAS)
+  string(REPLACE ";" " " flags_amx "${FLAGS_amx}")
+  check_c_compiler_flag("${flags_amx}" HAS_AMX)
+  if(HAS_AMX)
+    set_source_files_properties(${PROJECT_SOURCE_DIR}/src/kernel/amx.c PROPERTIES COMPILE_OPTIONS "${FLAGS_amx}" COMPILE_DEFINITIONS ISO_HAVE_AMX=1)
+  endif()
+endif()
+
 # Everything that the files of the library are compiled with, beside the flags of their instruction set.
 function(iso_compile target precision)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src

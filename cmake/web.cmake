@@ -54,7 +54,7 @@ endif()
 file(GLOB wasm_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/core/*.c ${PROJECT_SOURCE_DIR}/src/op/*.c
   ${PROJECT_SOURCE_DIR}/src/likelihood/*.c ${PROJECT_SOURCE_DIR}/src/kernel/isa/*.c ${PROJECT_SOURCE_DIR}/src/web/*.c
   ${PROJECT_SOURCE_DIR}/src/web/wasm/*.c)
-foreach(name base/alloc base/error base/quantile base/rng kernel/gemm kernel/convolution kernel/winograd model/vae model/layers model/one_gene model/image_vae
+foreach(name base/alloc base/error base/quantile base/rng kernel/amx kernel/gemm kernel/layer kernel/convolution kernel/winograd model/vae model/layers model/one_gene model/image_vae
     train/decode train/decode_gene map/centers map/density map/gmm map/lift map/mixture map/place
     map/route map/route_graph map/rules map/spread map/support)
   list(APPEND wasm_sources ${PROJECT_SOURCE_DIR}/src/${name}.c)
@@ -62,7 +62,7 @@ endforeach()
 file(GLOB wasm_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*/*.h ${PROJECT_SOURCE_DIR}/src/kernel/isa/*.h)
 # What a page never runs, as it does not train: made small instead of fast.
 set(wasm_idle ${wasm_sources})
-list(FILTER wasm_idle INCLUDE REGEX "isa/(adam|bf16|lik_|sparse)|op/(csr_linear|dropout|elbo|gaussian_kl|normal_kl|likelihood|image_likelihood)")
+list(FILTER wasm_idle INCLUDE REGEX "isa/(adam|bf16|lik_|noise|sparse)|kernel/(amx|layer)|op/(csr_linear|dropout|elbo|gaussian_kl|normal_kl|likelihood|image_likelihood)")
 list(REMOVE_ITEM wasm_sources ${wasm_idle})
 set(wasm_compile ${ISO_WASM_CC} ${wasm_flags} -std=gnu11 -flto -msimd128 -DNDEBUG -D_GNU_SOURCE
   -DISO_ISA=baseline -DISO_ISA_baseline=1 -ffp-contract=off -fno-math-errno -fno-trapping-math -fvisibility=hidden -Wall

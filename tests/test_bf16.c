@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
+#include "kernel/layer.h"
 #include "op/op.h"
 
 #include <math.h>
@@ -51,21 +52,20 @@ static void rounding(void **state)
 enum { M = 37, N = 150, K = 261, LARGEST = K };
 
 /* A [M, K] or its transpose, and so on; the sum of |a b| sets how far float sums may lie from the truth. */
-static void check_product(iso_env *env, const iso_kernels *k, bool ta, bool tb, bool add)
+static void check_product(const iso_kernels *k, bool ta, bool tb, bool add)
 {
     static iso_bf16 A[M * LARGEST], B[N * LARGEST];
-    static real C[M * N], before[M * N], bias[N];
+    static real C[M * N], before[M * N];
     const real beta = add ? 1 : 0;
     iso_rng r = iso_rng_start((iso_rng_key){.seed = 3, .stream = ISO_STREAM_TEST}, 0);
     for (int i = 0; i < M * K; i++) A[i] = (iso_bf16)(0x3f00 + iso_rng_uniform(&r) * 256);
     for (int i = 0; i < N * K; i++) B[i] = (iso_bf16)(0xbe80 + iso_rng_uniform(&r) * 256);
     for (int i = 0; i < M * N; i++) before[i] = C[i] = (real)iso_rng_normal(&r);
-    for (int i = 0; i < N; i++) bias[i] = k ? 0 : (real)iso_rng_normal(&r);
     if (k) k->gemm_bf16(ta, tb, M, N, K, A, ta ? M : K, B, tb ? K : N, beta, C, N);
-    else iso_gemm_bf16(env, ta, tb, M, N, K, A, ta ? M : K, B, tb ? K : N, beta, C, N, bias);
+    else iso_gemm_bf16(ta, tb, M, N, K, A, ta ? M : K, B, tb ? K : N, beta, C, N);
     for (int m = 0; m < M; m++)
         for (int n = 0; n < N; n++) {
-            double want = (double)beta * (double)before[m * N + n] + (double)bias[n], size = 1;
+            double want = (double)beta * (double)before[m * N + n], size = 1;
             for (int i = 0; i < K; i++) {
                 double p = (double)widened(ta ? A[i * M + m] : A[m * K + i]) * (double)widened(tb ? B[n * K + i] : B[i * N + n]);
                 want += p, size += fabs(p);
@@ -77,51 +77,76 @@ static void check_product(iso_env *env, const iso_kernels *k, bool ta, bool tb, 
 static void products(void **state)
 {
     (void)state;
-    iso_env *env = iso_env_new(2);
     for (int t = 0; t < 8; t++) {
-        check_product(env, NULL, t & 1, t & 2, t & 4);
+        check_product(NULL, t & 1, t & 2, t & 4);
         for (int k = 0; iso_kernel_table[k]; k++)
-            if (iso_kernel_table[k]->supported()) check_product(env, iso_kernel_table[k], t & 1, t & 2, t & 4);
+            if (iso_kernel_table[k]->supported()) check_product(iso_kernel_table[k], t & 1, t & 2, t & 4);
     }
-    iso_env_free(env);
 }
 
 /* The op by hand: forward and backward on plain arrays. */
-enum { CELLS = 9, IN = 40, OUT = 70 };
+enum { CELLS = 41, IN = 45, OUT = 700 };
 typedef struct arrays { real x[CELLS * IN], w[OUT * IN], b[OUT], d[CELLS * OUT], y[CELLS * OUT], dx[CELLS * IN], dw[OUT * IN], db[OUT]; } arrays;
 
-static void run(arrays *a, bool bf16, iso_env *env)
+/* What a stepper is told of the weights' gradient. */
+typedef struct listener { iso_stepper stepper; real dw[OUT * IN]; } listener;
+static double listen(const iso_stepper *s, int64_t from, int64_t n, const real *g)
 {
-    static real saved0[CELLS * IN], saved1[OUT * IN], work[CELLS * OUT];
-    iso_node n = {.op = &iso_op_linear, .n_in = 3, .i = {bf16}};
-    iso_args args = {.env = env, .kernels = iso_kernels_best(), .node = &n, .rows = CELLS, .cols = OUT, .in_rows = {CELLS, OUT, 1},
-                     .in_cols = {IN, IN, OUT}, .in = {a->x, a->w, a->b}, .out = a->y, .d_out = a->d, .d_in = {a->dx, a->dw, a->db},
-                     .saved = {bf16 ? saved0 : NULL, bf16 ? saved1 : NULL}, .work = bf16 ? work : NULL};
-    iso_op_linear.forward(&args);
-    iso_op_linear.backward(&args);
+    memcpy(((listener *)(uintptr_t)s)->dw + from, g, (size_t)n * sizeof *g);
+    return iso_kernels_best()->sum_squares(g, n);
 }
 
+static void run(arrays *a, bool bf16, bool add, iso_env *env, listener *l, double *squares)
+{
+    real *work = iso_calloc(iso_layer_work(CELLS, IN, OUT), sizeof *work);
+    iso_node n = {.op = &iso_op_linear, .n_in = 3, .i = {bf16}};
+    iso_settings settings = {.training = true, .stepper = l ? &l->stepper : NULL, .squares = squares};
+    iso_args args = {.env = env, .kernels = iso_kernels_best(), .node = &n, .settings = &settings, .rows = CELLS, .cols = OUT,
+                     .in_rows = {CELLS, OUT, 1}, .in_cols = {IN, IN, OUT}, .in = {a->x, a->w, a->b}, .out = a->y, .d_out = a->d,
+                     .d_in = {a->dx, a->dw, a->db}, .add = {add, add, add}, .work = work, .squares = {NULL, squares, NULL}};
+    iso_op_linear.forward(&args);
+    iso_op_linear.backward(&args);
+    iso_free(work);
+}
+
+/* By tiles where the CPU has them, else by products: the same as on rounded numbers. */
 static void linear_rounds_its_operands(void **state)
 {
     (void)state;
-    static arrays half, whole;
-    iso_env *env = iso_env_new(2);
+    static arrays half, whole, first;
+    static listener l = {.stepper = {listen}};
+    iso_env *env = iso_env_new(2), *alone = iso_env_new(1);
     iso_rng r = iso_rng_start((iso_rng_key){.seed = 4, .stream = ISO_STREAM_TEST}, 0);
     for (int i = 0; i < CELLS * IN; i++) half.x[i] = (real)iso_rng_normal(&r), whole.x[i] = rounded(half.x[i]);
     for (int i = 0; i < OUT * IN; i++) half.w[i] = (real)iso_rng_normal(&r), whole.w[i] = rounded(half.w[i]);
     for (int i = 0; i < OUT; i++) half.b[i] = whole.b[i] = (real)iso_rng_normal(&r);
     for (int i = 0; i < CELLS * OUT; i++) half.d[i] = (real)iso_rng_normal(&r), whole.d[i] = rounded(half.d[i]);
-    run(&half, true, env);
-    run(&whole, false, env);
-    for (int i = 0; i < CELLS * OUT; i++) assert_true(fabsf(half.y[i] - whole.y[i]) < 1e-4f);
-    for (int i = 0; i < CELLS * IN; i++) assert_true(fabsf(half.dx[i] - whole.dx[i]) < 1e-4f);
-    for (int i = 0; i < OUT * IN; i++) assert_true(fabsf(half.dw[i] - whole.dw[i]) < 1e-4f);
-    for (int i = 0; i < OUT; i++) {                 /* the bias's gradient is not rounded */
-        float sum = 0;
-        for (int c = 0; c < CELLS; c++) sum += half.d[c * OUT + i];
-        assert_true(fabsf(half.db[i] - sum) < 1e-5f);
+    for (int add = 0; add < 2; add++) {
+        run(&half, true, add, env, NULL, NULL);
+        run(&whole, false, add, env, NULL, NULL);
+        for (int i = 0; i < CELLS * OUT; i++) assert_true(fabsf(half.y[i] - whole.y[i]) < 1e-4f);
+        for (int i = 0; i < CELLS * IN; i++) assert_true(fabsf(half.dx[i] - whole.dx[i]) < 4e-4f);
+        for (int i = 0; i < OUT * IN; i++) assert_true(fabsf(half.dw[i] - whole.dw[i]) < 4e-4f);
+        for (int i = 0; i < OUT; i++) {                 /* the bias's gradient is not rounded */
+            float sum = 0;
+            for (int c = 0; c < CELLS; c++) sum += half.d[c * OUT + i];
+            assert_true(fabsf(half.db[i] - (float)(add + 1) * sum) < 4e-5f);
+        }
+        if (add == 0) first = half;
+    }
+    for (int bf16 = 0; bf16 < 2; bf16++) {              /* one thread or two, stepped or not: the same gradients */
+        double squares, want = 0;
+        run(&half, bf16, false, env, &l, &squares);
+        run(&first, bf16, false, alone, NULL, NULL);
+        assert_memory_equal(l.dw, first.dw, sizeof first.dw);
+        assert_memory_equal(half.dx, first.dx, sizeof first.dx);
+        assert_memory_equal(half.db, first.db, sizeof first.db);
+        for (int i = 0; i < OUT * IN; i++) want += (double)first.dw[i] * (double)first.dw[i];
+        assert_true(fabs(squares / want - 1) < 1e-6);
+        for (int i = 0; i < CELLS * IN; i++) first.x[i] = half.x[i] = whole.x[i];
     }
     iso_env_free(env);
+    iso_env_free(alone);
 }
 
 int main(void)

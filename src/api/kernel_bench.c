@@ -98,10 +98,10 @@ static void forward_product(bench *b, const iso_kernels *k) { product(b, k, fals
 static void data_product(bench *b, const iso_kernels *k) { product(b, k, false, false, b->B, b->H, b->G, b->logits, b->G, b->w, b->H, b->moments); }
 static void weight_product(bench *b, const iso_kernels *k) { product(b, k, true, false, b->G, b->H, b->B, b->logits, b->G, b->hidden, b->H, b->dw); }
 
-static void sparse_forward(bench *b, const iso_kernels *k) { k->csr_linear(&b->x, b->values, b->w, NULL, b->H, b->moments, 0, b->B); }
+static void sparse_forward(bench *b, const iso_kernels *k) { k->csr_linear(&b->x, b->values, b->w, NULL, b->H, b->moments, 0, b->B, 0, b->G); }
 static void sparse_weights(bench *b, const iso_kernels *k)
 {
-    k->csr_linear_dw(b->colptr, b->by_column, b->hidden, b->H, b->dw, false, 0, b->G);
+    k->csr_linear_dw(b->colptr, b->by_column, b->hidden, b->H, b->dw, false, b->G);
 }
 
 static void rows_of(bench *b, iso_lik_rows_fn *rows, bool dropout)
@@ -124,7 +124,7 @@ static void squares(bench *b, const iso_kernels *k) { b->loss[0] = (real)k->sum_
 static void adam(bench *b, const iso_kernels *k)
 {
     int64_t n = b->G * b->H;
-    k->adam(b->w, b->dw, b->moments, b->moments + n, n, (real)1e-3, (real)1e-6, (real)0.9, (real)0.999, (real)1e-2, (real)1e-6, 1, 1);
+    k->adam(&(iso_adam_step){(real)1e-3, (real)1e-6, (real)0.9, (real)0.999, (real)1e-2, (real)1e-6, 1, 30}, n, b->dw, b->w, b->moments, b->moments + n);
 }
 
 /* Arithmetic and bytes, each a multiple of the sizes that stand behind it. The arithmetic of the likelihoods is what

@@ -41,6 +41,9 @@ typedef struct iso_settings {
     real grid_kl_weight;                          /* of a grid of latent variables */
     real free_bits;                               /* nats in total; 0 = off */
     int free_bits_groups;                         /* latent dimensions are cut into this many groups */
+    /* Not NULL: ops that can (iso_op.steps) step their parameters at once, if no other op uses them; the others' gradients are left in g->grad. */
+    const iso_stepper *stepper;
+    double *squares;                              /* with a stepper: [n_params] out: sum of squares of each gradient; -1: not stepped */
 } iso_settings;
 
 /* What an op's functions get. Sizes are those of this call: per-cell matrices have batch->n rows. */
@@ -60,6 +63,10 @@ typedef struct iso_args {
     const real *d_out;                            /* backward: gradient of the loss by the output */
     real *d_in[ISO_MAX_IN];                       /* backward: where to put the gradients; NULL = not wanted */
     bool add[ISO_MAX_IN]; /* backward: add to d_in instead of overwriting it; fill d_in in order */
+    /* backward: not NULL = step input j, a parameter, by settings->stepper from step_from[j] on, and put its gradient's sum of squares here; d_in[j] may
+     * be used as scratch. Only for the inputs that the op's row says it steps. */
+    double *squares[ISO_MAX_IN];
+    int64_t step_from[ISO_MAX_IN];
 } iso_args;
 
 /* ------------------------------------------------------------------------------------------ ops */
@@ -96,6 +103,7 @@ struct iso_op {
     /* Bit i: forward may write saved[i] over the value of input i, and backward the gradient of input i over saved[i],
      * when nobody else needs them. The likelihood turns the logits into their gradient in place this way. */
     unsigned in_place;
+    unsigned steps;                               /* bit i: backward can step parameter i itself */
     const iso_example *examples;                  /* ends with what = NULL */
 };
 

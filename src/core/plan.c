@@ -108,13 +108,11 @@ static void backward_buffers(iso_plan *p, int s)
     if (work > 0) of->work_backward = new_buffer(p, work, s);
 }
 
-static int consumers(const iso_plan *p, int node)
+static void count_readers(iso_plan *p)
 {
-    int count = 0;
     for (int i = 0; i < p->g->n_nodes; i++)
         for (int j = 0; p->needed[i] && !p->g->nodes[i].leaf && j < p->g->nodes[i].n_in; j++)
-            count += p->g->nodes[i].in[j] == node;
-    return count;
+            if (p->g->nodes[i].in[j] >= 0) p->readers[p->g->nodes[i].in[j]]++;
 }
 
 /* Let `later` use the memory of `earlier`, whose life then covers both. */
@@ -135,7 +133,7 @@ static void overlay_in_place(iso_plan *p, int s)
     for (int j = 0; j < n->n_in && j < ISO_MAX_SAVED; j++) {
         int in = n->in[j];
         if (!(n->op->in_place >> j & 1) || in < 0 || !p->g->nodes[in].op || p->of[i].saved[j] < 0) continue;
-        if (consumers(p, in) != 1 || p->buffers[p->of[in].value].last != s) continue;
+        if (p->readers[in] != 1 || p->buffers[p->of[in].value].last != s) continue;
         overlay(p, p->of[i].saved[j], p->of[in].value);
         if (p->of[in].grad >= 0 && p->buffers[p->of[in].grad].first == p->buffers[p->of[i].saved[j]].last)
             overlay(p, p->of[in].grad, p->of[i].saved[j]);
@@ -165,6 +163,7 @@ iso_status iso_plan_new(const iso_graph *g, const iso_plan_request *r, iso_plan 
     ALLOC(p->needed, g->n_nodes, sizeof *p->needed);
     ALLOC(p->wants_grad, g->n_nodes, sizeof *p->wants_grad);
     ALLOC(p->first_grad, g->n_nodes, sizeof *p->first_grad);
+    ALLOC(p->readers, g->n_nodes, sizeof *p->readers);
     ALLOC(p->of, g->n_nodes, sizeof *p->of);
     ALLOC(p->buffers, max_buffers, sizeof *p->buffers);
     ALLOC(p->seconds, 2 * g->n_nodes, sizeof *p->seconds);
@@ -174,6 +173,7 @@ iso_status iso_plan_new(const iso_graph *g, const iso_plan_request *r, iso_plan 
         p->of[i] = (iso_node_buffers){-1, -1, {-1, -1, -1}, -1, -1};
     }
     mark(p, r);
+    count_readers(p);
     list_steps(p);
     lay_out(p, r);
     p->arena_size = iso_place_buffers(p->buffers, p->n_buffers, order);
@@ -194,6 +194,7 @@ void iso_plan_free(iso_plan *p)
     iso_free(p->needed);
     iso_free(p->wants_grad);
     iso_free(p->first_grad);
+    iso_free(p->readers);
     iso_free(p->of);
     iso_free(p->buffers);
     iso_free(p->seconds);

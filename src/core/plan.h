@@ -28,6 +28,7 @@ struct iso_plan {
     iso_step *steps;
     bool *needed, *wants_grad;    /* [n_nodes] */
     int *first_grad;              /* [n_nodes] step that first writes the node's gradient; -1 = none */
+    int *readers;                 /* [n_nodes] inputs of needed ops that are this node */
     iso_node_buffers *of;         /* [n_nodes] */
     int n_buffers;
     iso_buffer *buffers;

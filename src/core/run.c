@@ -46,6 +46,9 @@ static iso_args arguments(const iso_plan *p, int s, iso_env *env, const iso_kern
         a.d_in[j] = grad_of(p, in);
         a.add[j] = p->first_grad[in] < s;
         for (int e = 0; e < j; e++) a.add[j] = a.add[j] || n->in[e] == in;      /* the same node twice in one op */
+        if (!settings->stepper || !(n->op->steps >> j & 1) || p->readers[in] != 1) continue;
+        a.squares[j] = settings->squares + m->slot;
+        a.step_from[j] = p->g->params[m->slot].offset;
     }
     return a;
 }
@@ -70,6 +73,7 @@ void iso_plan_run(iso_plan *p, iso_env *env, const iso_kernels *k, const iso_bat
             for (int64_t e = 0; e < n->rows * n->cols; e++) p->g->grad[p->g->params[n->slot].offset + e] = 0;
         }
     }
+    for (int i = 0; settings->stepper && i < p->g->n_params; i++) settings->squares[i] = -1;
     double start = iso_now_s();
     for (int s = 0; s < p->n_steps; s++) {
         iso_args a = arguments(p, s, env, k, b, settings);

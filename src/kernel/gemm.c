@@ -20,21 +20,17 @@ dnnl_status_t dnnl_gemm_bf16bf16f32(char ta, char tb, dnnl_dim_t M, dnnl_dim_t N
 #endif
 #endif
 
-typedef struct gemm_job gemm_job;
-struct gemm_job {
-    void (*multiply)(const gemm_job *j, int64_t M, int64_t N, const void *A, const void *B, real *C);
+typedef struct gemm_job {
     const iso_kernels *kernels;
     bool ta, tb;
     int64_t M, N, K, lda, ldb, ldc;
     real alpha, beta;
-    size_t element;                 /* bytes of one of A and B */
-    const char *A, *B;
-    const real *bias;
+    const real *A, *B, *bias;
     real *C;
     int64_t block_m, block_n, blocks_n;
-};
+} gemm_job;
 
-static void multiply(const gemm_job *j, int64_t M, int64_t N, const void *A, const void *B, real *C)
+static void multiply(const gemm_job *j, int64_t M, int64_t N, const real *A, const real *B, real *C)
 {
 #ifdef USE_DNNL
     int threads = omp_get_max_threads();
@@ -47,21 +43,6 @@ static void multiply(const gemm_job *j, int64_t M, int64_t N, const void *A, con
     j->kernels->gemm(j->ta, j->tb, M, N, j->K, j->alpha, A, j->lda, B, j->ldb, j->beta, C, j->ldc);
 }
 
-static void multiply_bf16(const gemm_job *j, int64_t M, int64_t N, const void *A, const void *B, real *C)
-{
-#ifdef USE_DNNL_BF16
-    if (iso_bf16_is_fast()) {
-        int threads = omp_get_max_threads();
-        if (threads != 1) omp_set_num_threads(1);
-        dnnl_status_t done = dnnl_gemm_bf16bf16f32(j->ta ? 'T' : 'N', j->tb ? 'T' : 'N', M, N, j->K, 1, A, j->lda, B, j->ldb,
-                                                   j->beta, C, j->ldc);
-        if (threads != 1) omp_set_num_threads(threads);
-        if (done == dnnl_success) return;
-    }
-#endif
-    j->kernels->gemm_bf16(j->ta, j->tb, M, N, j->K, A, j->lda, B, j->ldb, j->beta, C, j->ldc);
-}
-
 static void one_block(void *arg, int64_t i)
 {
     const gemm_job *j = arg;
@@ -69,7 +50,7 @@ static void one_block(void *arg, int64_t i)
     int64_t M = j->M - m < j->block_m ? j->M - m : j->block_m;
     int64_t N = j->N - n < j->block_n ? j->N - n : j->block_n;
     real *C = j->C + m * j->ldc + n;
-    j->multiply(j, M, N, j->A + j->element * (size_t)(j->ta ? m : m * j->lda), j->B + j->element * (size_t)(j->tb ? n * j->ldb : n), C);
+    multiply(j, M, N, j->A + (j->ta ? m : m * j->lda), j->B + (j->tb ? n * j->ldb : n), C);
     if (j->bias) j->kernels->add_to_rows(j->bias + n, M, N, j->ldc, C);         /* while the block is in cache */
 }
 
@@ -104,17 +85,23 @@ void iso_gemm_serial(bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alp
 void iso_gemm(iso_env *env, bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda,
               const real *B, int64_t ldb, real beta, real *C, int64_t ldc, const real *bias)
 {
-    run(env, &(gemm_job){.multiply = multiply, .kernels = iso_kernels_best(), .ta = ta, .tb = tb, .M = M, .N = N, .K = K,
-                         .lda = lda, .ldb = ldb, .ldc = ldc, .alpha = alpha, .beta = beta, .element = sizeof(real),
-                         .A = (const char *)A, .B = (const char *)B, .bias = bias, .C = C});
+    run(env, &(gemm_job){.kernels = iso_kernels_best(), .ta = ta, .tb = tb, .M = M, .N = N, .K = K,
+                         .lda = lda, .ldb = ldb, .ldc = ldc, .alpha = alpha, .beta = beta, .A = A, .B = B, .bias = bias, .C = C});
 }
 
-void iso_gemm_bf16(iso_env *env, bool ta, bool tb, int64_t M, int64_t N, int64_t K, const iso_bf16 *A, int64_t lda, const iso_bf16 *B,
-                   int64_t ldb, real beta, real *C, int64_t ldc, const real *bias)
+void iso_gemm_bf16(bool ta, bool tb, int64_t M, int64_t N, int64_t K, const iso_bf16 *A, int64_t lda, const iso_bf16 *B, int64_t ldb,
+                   real beta, real *C, int64_t ldc)
 {
-    run(env, &(gemm_job){.multiply = multiply_bf16, .kernels = iso_kernels_best(), .ta = ta, .tb = tb, .M = M, .N = N, .K = K,
-                         .lda = lda, .ldb = ldb, .ldc = ldc, .alpha = 1, .beta = beta, .element = sizeof(iso_bf16),
-                         .A = (const char *)A, .B = (const char *)B, .bias = bias, .C = C});
+#ifdef USE_DNNL_BF16
+    if (iso_bf16_is_fast()) {
+        int threads = omp_get_max_threads();
+        if (threads != 1) omp_set_num_threads(1);
+        dnnl_status_t done = dnnl_gemm_bf16bf16f32(ta ? 'T' : 'N', tb ? 'T' : 'N', M, N, K, 1, A, lda, B, ldb, beta, C, ldc);
+        if (threads != 1) omp_set_num_threads(threads);
+        if (done == dnnl_success) return;
+    }
+#endif
+    iso_kernels_best()->gemm_bf16(ta, tb, M, N, K, A, lda, B, ldb, beta, C, ldc);
 }
 
 bool iso_bf16_is_fast(void)
@@ -124,19 +111,4 @@ bool iso_bf16_is_fast(void)
 #else
     return false;
 #endif
-}
-
-enum { CONVERTED = 16384 };
-typedef struct conversion { const iso_kernels *k; const real *x; iso_bf16 *y; int64_t n; } conversion;
-
-static void convert_block(void *arg, int64_t i)
-{
-    const conversion *c = arg;
-    int64_t from = i * CONVERTED;
-    c->k->to_bf16(c->x + from, c->y + from, c->n - from < CONVERTED ? c->n - from : CONVERTED);
-}
-
-void iso_to_bf16(iso_env *env, const iso_kernels *k, const real *x, iso_bf16 *y, int64_t n)
-{
-    iso_parallel(env, (n + CONVERTED - 1) / CONVERTED, convert_block, &(conversion){k, x, y, n});
 }

@@ -8,6 +8,7 @@
 #define ISO_KERNEL_H
 
 #include "base/base.h"
+#include "base/rng.h"
 
 /* One minibatch of sparse rows and, for scattering, the same entries by column. */
 typedef struct iso_batch_csr {
@@ -22,6 +23,20 @@ typedef struct iso_column_entry { int32_t row; real value; } iso_column_entry;
 
 /* bfloat16: the upper half of a float's bits. */
 typedef uint16_t iso_bf16;
+
+/* Steps elements from..from+n-1 of the flat parameters by their gradient g [n], as soon as it is known and while both are in cache. Threads may call it
+ * at once for stretches that do not meet. Returns the sum of squares of g. */
+typedef struct iso_stepper iso_stepper;
+struct iso_stepper { double (*step)(const iso_stepper *s, int64_t from, int64_t n, const real *g); };
+
+/* One step of Adam, the t-th: torch.optim.Adam with L2 added to the gradient. */
+typedef struct iso_adam_step {
+    real scale;                   /* the gradient is multiplied by it first */
+    real rate;                    /* learning rate / (1 - beta1^t) */
+    real beta1, beta2, epsilon, weight_decay;
+    real inverse_root;            /* 1 / sqrt(1 - beta2^t) */
+    real guard;                   /* a gradient counts as guard sqrt(v) at most, v as it was, unless v is 0; 0: as it is */
+} iso_adam_step;
 
 /* Arguments of a likelihood's loop; see likelihood/likelihood.h for what each head means. */
 typedef struct iso_lik_args {
@@ -58,17 +73,19 @@ typedef struct iso_kernels {
     const char *name;             /* "baseline", "avx2", "avx512" */
     bool (*supported)(void);
 
-    /* y[r, :] = bias + sum over the entries of row r of value w[col, :].  values [nnz], w [G, H], bias [H] or NULL. */
+    /* y[r, :] = bias + sum over the entries of row r in columns col0..col1-1 of value w[col, :], for rows row0..row1-1. values [nnz],
+     * w [G, H], bias [H] or NULL. Columns ascend within a row. */
     void (*csr_linear)(const iso_batch_csr *x, const real *values, const real *w, const real *bias, int64_t H, real *y,
-                       int64_t row0, int64_t row1);
-    /* dw[c, :] (+)= sum over the entries of column c of value dy[row, :]. The batch by column: colptr [G + 1], entries
-     * [nnz] with rows ascending within a column. */
+                       int64_t row0, int64_t row1, int64_t col0, int64_t col1);
+    /* dw[c, :] (+)= sum over the entries of column c of value dy[row, :]. Some columns of the batch: colptr [columns + 1] into
+     * entries, with rows ascending within a column. */
     void (*csr_linear_dw)(const int64_t *colptr, const iso_column_entry *entries, const real *dy, int64_t H, real *dw,
-                          bool accumulate, int64_t col0, int64_t col1);
-    /* Adam on a flat range, coupled L2 (torch.optim.Adam): g is scaled by g_scale first; t counts from 1 and enters
-     * through bias1 = 1 - beta1^t, bias2 = 1 - beta2^t. */
-    void (*adam)(real *p, const real *g, real *m, real *v, int64_t n, real g_scale, real lr, real beta1, real beta2,
-                 real eps, real weight_decay, real bias1, real bias2);
+                          bool accumulate, int64_t columns);
+    /* A step on a flat range: p, and the moments m and v, by the gradient g. Returns the sum of squares of g. */
+    double (*adam)(const iso_adam_step *a, int64_t n, const real *g, real *p, real *m, real *v);
+    /* mask [n]: 0 where 16 random bits lie below threshold, else keep. Number c takes the half c / 16 % 8 of what iso_philox gives at
+     * (item, c % 16 + c / 128 * 16). */
+    void (*dropout_mask)(iso_rng_key key, uint64_t item, int64_t n, int32_t threshold, real keep, real *mask);
     double (*sum_squares)(const real *x, int64_t n);
     /* Plain C product, the reference of kernel/gemm.c: C = alpha op(A) op(B) + beta C, row-major. */
     void (*gemm)(bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda,
@@ -77,8 +94,8 @@ typedef struct iso_kernels {
     void (*gemm_bf16)(bool ta, bool tb, int64_t M, int64_t N, int64_t K, const iso_bf16 *A, int64_t lda, const iso_bf16 *B, int64_t ldb,
                       real beta, real *C, int64_t ldc);
     void (*to_bf16)(const real *x, iso_bf16 *y, int64_t n);   /* to nearest, ties to even; NaN stays NaN */
-    /* x [rows, n], its rows `step` apart: sum [n] = (+ sum if add) sum of the rows; NULL: not wanted. y: x in bfloat16, rows as far
-     * apart, or NULL. */
+    /* x [rows, n], its rows `step` apart: sum [n] = (+ sum if add) sum of the rows; NULL: not wanted. y: x in bfloat16
+     * [rows, n], or NULL. */
     void (*sum_rows)(const real *x, int64_t rows, int64_t n, int64_t step, bool add, real *sum, iso_bf16 *y);
     void (*add_to_rows)(const real *bias, int64_t rows, int64_t n, int64_t step, real *x);    /* x [rows, n] += bias [n] */
     /* Squared distances d2 [ISO_TILE] of q [d] to the points of a tile [d, ISO_TILE]; returns the least of them. Needs
@@ -118,12 +135,11 @@ void iso_gemm(iso_env *env, bool ta, bool tb, int64_t M, int64_t N, int64_t K, r
 void iso_gemm_serial(bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda, const real *B, int64_t ldb,
                      real beta, real *C, int64_t ldc);
 
-/* iso_gemm of A and B in bfloat16, alpha 1, sums in real: a product of two bfloat16 is exact in float. iso_bf16_is_fast: this CPU has instructions
- * for it (AVX512-BF16, AMX), else the plain loop of the kernels does it. */
-void iso_gemm_bf16(iso_env *env, bool ta, bool tb, int64_t M, int64_t N, int64_t K, const iso_bf16 *A, int64_t lda, const iso_bf16 *B,
-                   int64_t ldb, real beta, real *C, int64_t ldc, const real *bias);
+/* iso_gemm_serial of A and B in bfloat16, alpha 1, sums in real: a product of two bfloat16 is exact in float. iso_bf16_is_fast: this CPU has
+ * instructions for it (AVX512-BF16, AMX), else the plain loop of the kernels does it. Layers use layer.h. */
+void iso_gemm_bf16(bool ta, bool tb, int64_t M, int64_t N, int64_t K, const iso_bf16 *A, int64_t lda, const iso_bf16 *B, int64_t ldb,
+                   real beta, real *C, int64_t ldc);
 bool iso_bf16_is_fast(void);
-void iso_to_bf16(iso_env *env, const iso_kernels *k, const real *x, iso_bf16 *y, int64_t n);
 
 /* A convolution of images [height, width, in], channels last, to [iso_conv_height, iso_conv_width, out]: weights [out, size, size, in],
  * at every stride-th pixel, with (size - 1) / 2 zeros before the first and as many after the last. */

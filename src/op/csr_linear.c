@@ -3,7 +3,16 @@
  * f(x) comes with the batch (input_values): log1p of counts, or another transform that keeps zeros. */
 #include "op.h"
 
-enum { ROWS = 32, COLUMNS = 128 };      /* cells, and genes, a block */
+enum { ROWS = 32, COLUMNS = 128 };              /* cells, and genes, a block */
+enum { FEW_GROUPS = 4, MANY_GROUPS = 16, GROUP_BLOCKS = 4 };
+
+/* Groups of blocks of genes. In training a group's weights are read, and stepped, by the thread that has them in its cache. */
+static int64_t blocks_of(int64_t genes) { return (genes + COLUMNS - 1) / COLUMNS; }
+static int64_t groups_of(int64_t genes)
+{
+    int64_t groups = blocks_of(genes) / GROUP_BLOCKS;
+    return groups < FEW_GROUPS ? FEW_GROUPS : groups > MANY_GROUPS ? MANY_GROUPS : groups;
+}
 
 static const char *shape(const iso_graph *g, iso_node *n)
 {
@@ -15,30 +24,88 @@ static const char *shape(const iso_graph *g, iso_node *n)
     return NULL;
 }
 
-static void forward_block(void *arg, int64_t block)
+/* Forward: each group's part of y. Backward: the gradient of a block of W, of each group. */
+static int64_t work_size(const iso_graph *g, const iso_node *n, int64_t cells, bool backward)
+{
+    int64_t genes = g->nodes[n->in[0]].rows;
+    return groups_of(genes) * n->cols * (backward ? COLUMNS : cells);
+}
+
+typedef struct job { const iso_args *a; int64_t genes, groups; double squares[MANY_GROUPS]; } job;
+
+static job job_of(const iso_args *a) { return (job){.a = a, .genes = a->in_rows[0], .groups = groups_of(a->in_rows[0])}; }
+
+/* Genes from..to-1 of a group. */
+typedef struct span { int64_t from, to; } span;
+static span genes_of(const job *j, int64_t group)
+{
+    int64_t blocks = blocks_of(j->genes), end = (group + 1) * blocks / j->groups * COLUMNS;
+    return (span){group * blocks / j->groups * COLUMNS, end < j->genes ? end : j->genes};
+}
+
+static void row_block(void *arg, int64_t block)
 {
     const iso_args *a = arg;
     int64_t r0 = block * ROWS, r1 = r0 + ROWS < a->rows ? r0 + ROWS : a->rows;
-    a->kernels->csr_linear(&a->batch->x, a->batch->input_values, a->in[0], a->in[1], a->cols, a->out, r0, r1);
+    a->kernels->csr_linear(&a->batch->x, a->batch->input_values, a->in[0], a->in[1], a->cols, a->out, r0, r1, 0, a->in_rows[0]);
 }
 
-static void forward(const iso_args *a) { iso_parallel(a->env, (a->rows + ROWS - 1) / ROWS, forward_block, (void *)a); }
-
-static void weight_block(void *arg, int64_t block)
+static void gene_group(void *arg, int64_t group)
 {
-    const iso_args *a = arg;
+    const job *j = arg;
+    const iso_args *a = j->a;
+    span s = genes_of(j, group);
+    a->kernels->csr_linear(&a->batch->x, a->batch->input_values, a->in[0], group ? NULL : a->in[1], a->cols, a->work + group * a->rows * a->cols, 0,
+                           a->rows, s.from, s.to);
+}
+
+static void add_groups(void *arg, int64_t block)
+{
+    const job *j = arg;
+    const iso_args *a = j->a;
+    int64_t size = a->rows * a->cols, from = block * ROWS * a->cols, to = from + ROWS * a->cols < size ? from + ROWS * a->cols : size;
+    real *restrict y = a->out;
+    for (int64_t i = from; i < to; i++) y[i] = a->work[i];
+    for (int64_t g = 1; g < j->groups; g++) {
+        const real *restrict part = a->work + g * size;
+        for (int64_t i = from; i < to; i++) y[i] += part[i];
+    }
+}
+
+static void forward(const iso_args *a)
+{
+    int64_t row_blocks = (a->rows + ROWS - 1) / ROWS;
+    job j = job_of(a);
+    if (!a->settings->training) {
+        iso_parallel(a->env, row_blocks, row_block, (void *)a);
+        return;
+    }
+    iso_parallel(a->env, j.groups, gene_group, &j);
+    iso_parallel(a->env, row_blocks, add_groups, &j);
+}
+
+static void weight_group(void *arg, int64_t group)
+{
+    job *j = arg;
+    const iso_args *a = j->a;
     const iso_batch *b = a->batch;
-    int64_t c0 = block * COLUMNS, c1 = c0 + COLUMNS < a->in_rows[0] ? c0 + COLUMNS : a->in_rows[0];
-    a->kernels->csr_linear_dw(b->colptr, b->by_column, a->d_out, a->cols, a->d_in[0], a->add[0], c0, c1);
+    int64_t H = a->cols;
+    span s = genes_of(j, group);
+    for (int64_t c = s.from; c < s.to; c += COLUMNS) {
+        int64_t n = s.to - c < COLUMNS ? s.to - c : COLUMNS;
+        real *dw = a->squares[0] ? a->work + group * COLUMNS * H : a->d_in[0] + c * H;
+        a->kernels->csr_linear_dw(b->colptr + c, b->by_column, a->d_out, H, dw, !a->squares[0] && a->add[0], n);
+        if (a->squares[0]) j->squares[group] += a->settings->stepper->step(a->settings->stepper, a->step_from[0] + c * H, n * H, dw);
+    }
 }
 
 static void backward(const iso_args *a)
 {
-    if (a->d_in[0]) iso_parallel(a->env, (a->in_rows[0] + COLUMNS - 1) / COLUMNS, weight_block, (void *)a);
-    if (!a->d_in[1]) return;
-    for (int64_t c = 0; !a->add[1] && c < a->cols; c++) a->d_in[1][c] = 0;
-    for (int64_t r = 0; r < a->rows; r++)
-        for (int64_t c = 0; c < a->cols; c++) a->d_in[1][c] += a->d_out[r * a->cols + c];
+    job j = job_of(a);
+    if (a->d_in[0]) iso_parallel(a->env, j.groups, weight_group, &j);
+    if (a->squares[0]) *a->squares[0] = 0;
+    for (int64_t g = 0; a->squares[0] && g < j.groups; g++) *a->squares[0] += j.squares[g];
+    if (a->d_in[1]) a->kernels->sum_rows(a->d_out, a->rows, a->cols, a->cols, a->add[1], a->d_in[1], NULL);
 }
 
 static const iso_example examples[] = {
@@ -56,4 +123,4 @@ static const iso_example examples[] = {
 };
 
 const iso_op iso_op_csr_linear = {.name = "csr_linear", .shape = shape, .forward = forward, .backward = backward,
-                                  .examples = examples};
+                                  .work_size = work_size, .steps = 1u << 0, .examples = examples};

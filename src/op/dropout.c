@@ -10,28 +10,18 @@ static int64_t saved_size(const iso_graph *g, const iso_node *n, int j, int64_t 
     return cells * n->cols;
 }
 
-/* 8 elements a draw of the generator, 16 bits each. */
-static void mask_row(const iso_args *a, iso_rng_key key, int64_t row, real *restrict mask)
-{
-    uint32_t threshold = (uint32_t)(a->node->r[0] * 65536), words[4];
-    real keep = (real)(1 / (1 - threshold / 65536.0));
-    for (int64_t c = 0; c < a->cols; c += 8) {
-        iso_philox(key, (uint64_t)a->batch->cells[row], (uint32_t)(c / 8), words);
-        for (int64_t k = 0; k < 8 && c + k < a->cols; k++)
-            mask[c + k] = (words[k / 2] >> (k % 2 * 16) & 0xFFFF) < threshold ? 0 : keep;
-    }
-}
-
-enum { ROWS = 8 };              /* cells a block */
+enum { ROWS = 32 };             /* cells a block */
 
 static void forward_block(void *arg, int64_t block)
 {
     const iso_args *a = arg;
     iso_rng_key key = {a->settings->seed, 256 + (uint32_t)a->node_id, a->settings->draw};
+    int32_t threshold = (int32_t)(a->node->r[0] * 65536);
+    real keep = (real)(1 / (1 - threshold / 65536.0));
     for (int64_t r = block * ROWS; r < a->rows && r < (block + 1) * ROWS; r++) {
         real *restrict mask = (a->saved[0] ? a->saved[0] : a->work) + r * a->cols, *restrict y = a->out + r * a->cols;
         const real *restrict x = a->in[0] + r * a->cols;
-        mask_row(a, key, r, mask);
+        a->kernels->dropout_mask(key, (uint64_t)a->batch->cells[r], a->cols, threshold, keep, mask);
         for (int64_t c = 0; c < a->cols; c++) y[c] = x[c] * mask[c];
     }
 }

@@ -50,4 +50,13 @@ void iso_batcher_turn(iso_batcher *b, bool standard);
 iso_status iso_batcher_fill(iso_batcher *b, iso_env *env, const iso_kernels *k, const int64_t *index, int64_t n,
                             bool by_column, iso_batch **batch, iso_error *err);
 
+/* Batchers that work ahead: the cells index[0..n-1] for training, while `then`, which the next call will ask for, is gathered by an idle
+ * thread; n_then 0: nothing is. The batch is lent until the next call. Free waits for what is under way, on env. */
+typedef struct iso_feeder iso_feeder;
+iso_status iso_feeder_new(const iso_cells *c, int64_t max_cells, iso_feeder **out, iso_error *err);
+void iso_feeder_free(iso_feeder *f, iso_env *env);
+void iso_feeder_augment(iso_feeder *f, uint64_t seed, uint32_t epoch);       /* as iso_batcher_augment; before a call that nothing was gathered for */
+iso_status iso_feeder_next(iso_feeder *f, iso_env *env, const iso_kernels *k, const int64_t *index, int64_t n, const int64_t *then, int64_t n_then,
+                           iso_batch **batch, iso_error *err);
+
 #endif

@@ -75,9 +75,10 @@ static iso_status one_step(head *h, int epoch, int64_t first, double rate, iso_e
     draw_places(h, n, epoch, first);
     b->inputs[ISO_SLOT_Z] = h->z;
     iso_plan_run(h->plan, h->env, h->k, b, &(iso_settings){.training = true, .seed = h->o->seed, .draw = (uint32_t)epoch, .kl_weight = 1});
-    double norm = iso_gradient_norm(h->v->g, h->env, h->k) / (double)n, most = h->o->gradient_clip > 0 ? h->o->gradient_clip : HUGE_VAL;
+    double norm = iso_gradient_norm(&h->adam, h->env, h->k) / (double)n, most = h->o->gradient_clip > 0 ? h->o->gradient_clip : HUGE_VAL;
     if (!isfinite(norm)) goto done;
-    iso_optimizer_step(&h->adam, h->env, h->k, &h->o->adam, rate, (norm > most ? most / norm : 1) / (double)n);
+    iso_optimizer_begin(&h->adam, h->k, &h->o->adam, rate, (norm > most ? most / norm : 1) / (double)n);
+    iso_optimizer_end(&h->adam, h->env);
 done:
     return st;
 }

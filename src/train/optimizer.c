@@ -1,17 +1,57 @@
-/* optimizer.c: Adam and the gradient's norm over the flat arrays, in fixed chunks. */
+/* optimizer.c: Adam and the gradient's norm over the flat arrays, in fixed chunks.
+ *
+ * The pool gives a thread the same share of a list of blocks each time. Chunks are listed by their place within their tensor, so
+ * that a thread steps those parts of a tensor that it also has in layers, whose blocks go through the tensor in order. */
 #include "optimizer.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 16384, MAX_CHUNKS = 4096 };
+enum { CHUNK = 16384 };
+typedef struct iso_chunk { int param; int64_t from, n; double place; } iso_chunk;
+
+static int by_place(const void *a, const void *b)
+{
+    const iso_chunk *x = a, *y = b;
+    if (x->place != y->place) return x->place < y->place ? -1 : 1;
+    return x->from < y->from ? -1 : x->from > y->from;
+}
+
+static iso_status list_chunks(iso_optimizer *o, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    const iso_graph *g = o->g;
+    for (int i = 0; i < g->n_params; i++) o->n_chunks += (g->params[i].rows * g->params[i].cols + CHUNK - 1) / CHUNK;
+    ALLOC(o->chunks, o->n_chunks, sizeof *o->chunks);
+    ALLOC(o->chunk_squares, o->n_chunks, sizeof *o->chunk_squares);
+    int64_t at = 0;
+    for (int i = 0; i < g->n_params; i++) {
+        int64_t size = g->params[i].rows * g->params[i].cols;
+        for (int64_t from = 0; from < size; from += CHUNK, at++) {
+            int64_t n = size - from < CHUNK ? size - from : CHUNK;
+            o->chunks[at] = (iso_chunk){i, g->params[i].offset + from, n, ((double)from + 0.5 * (double)n) / (double)size};
+        }
+    }
+    qsort(o->chunks, (size_t)o->n_chunks, sizeof *o->chunks, by_place);
+done:
+    return st;
+}
+
+static double step(const iso_stepper *s, int64_t from, int64_t n, const real *g)
+{
+    const iso_optimizer *o = (const iso_optimizer *)s;
+    return o->k->adam(&o->now, n, g, o->g->param + from, o->m + from, o->v + from);
+}
 
 iso_status iso_optimizer_new(iso_graph *g, iso_optimizer *o, iso_error *err)
 {
     iso_status st = ISO_OK;
-    *o = (iso_optimizer){.g = g};
+    *o = (iso_optimizer){.stepper = {step}, .g = g};
+    ALLOC(o->squares, g->n_params, sizeof *o->squares);
     ALLOC(o->m, g->param_size, sizeof *o->m);
     ALLOC(o->v, g->param_size, sizeof *o->v);
+    TRY(list_chunks(o, err));
 done:
     return st;
 }
@@ -20,6 +60,9 @@ void iso_optimizer_clear(iso_optimizer *o)
 {
     iso_free(o->m);
     iso_free(o->v);
+    iso_free(o->chunks);
+    iso_free(o->squares);
+    iso_free(o->chunk_squares);
     *o = (iso_optimizer){0};
 }
 
@@ -30,47 +73,51 @@ void iso_optimizer_restart(iso_optimizer *o)
     o->t = 0;
 }
 
-typedef struct step {
-    iso_optimizer *o;
-    const iso_kernels *k;
-    const iso_adam *a;
-    double rate, scale, bias1, bias2;
-} step;
-
-static void step_chunk(void *arg, int64_t chunk)
+void iso_optimizer_begin(iso_optimizer *o, const iso_kernels *k, const iso_adam *a, double rate, double scale)
 {
-    const step *s = arg;
-    iso_graph *g = s->o->g;
-    int64_t from = chunk * CHUNK, n = g->param_size - from < CHUNK ? g->param_size - from : CHUNK;
-    s->k->adam(g->param + from, g->grad + from, s->o->m + from, s->o->v + from, n, (real)s->scale, (real)s->rate,
-               (real)s->a->beta1, (real)s->a->beta2, (real)s->a->epsilon, (real)s->a->weight_decay, (real)s->bias1,
-               (real)s->bias2);
-}
-
-void iso_optimizer_step(iso_optimizer *o, iso_env *env, const iso_kernels *k, const iso_adam *a, double rate,
-                        double scale)
-{
+    double seen = 1 - pow(a->beta2, (double)o->t);       /* how much of the mean square v holds */
     o->t++;
-    step s = {o, k, a, rate, scale, 1 - pow(a->beta1, (double)o->t), 1 - pow(a->beta2, (double)o->t)};
-    iso_parallel(env, (o->g->param_size + CHUNK - 1) / CHUNK, step_chunk, &s);
+    o->k = k;
+    o->now = (iso_adam_step){.scale = (real)scale, .rate = (real)(rate / (1 - pow(a->beta1, (double)o->t))), .beta1 = (real)a->beta1,
+                             .beta2 = (real)a->beta2, .epsilon = (real)a->epsilon, .weight_decay = (real)a->weight_decay,
+                             .inverse_root = (real)(1 / sqrt(1 - pow(a->beta2, (double)o->t))),
+                             .guard = (real)(seen > 0 ? a->guard / sqrt(seen) : 0)};
+    for (int i = 0; i < o->g->n_params; i++) o->squares[i] = -1;
 }
 
-typedef struct norm { const iso_graph *g; const iso_kernels *k; int64_t chunk; double part[MAX_CHUNKS]; } norm;
+typedef struct job { const iso_optimizer *o; const iso_kernels *k; } job;
+
+static void end_chunk(void *arg, int64_t i)
+{
+    const iso_optimizer *o = ((const job *)arg)->o;
+    const iso_chunk *c = &o->chunks[i];
+    o->chunk_squares[i] = o->squares[c->param] >= 0 ? 0 : step(&o->stepper, c->from, c->n, o->g->grad + c->from);
+}
+
+static double norm_of(const iso_optimizer *o)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < o->n_chunks; i++) sum += o->chunk_squares[i];
+    return sqrt(sum);
+}
+
+double iso_optimizer_end(iso_optimizer *o, iso_env *env)
+{
+    iso_parallel(env, o->n_chunks, end_chunk, &(job){.o = o});
+    double rest = norm_of(o), sum = rest * rest;
+    for (int i = 0; i < o->g->n_params; i++) sum += o->squares[i] > 0 ? o->squares[i] : 0;
+    return sqrt(sum);
+}
 
 static void norm_chunk(void *arg, int64_t i)
 {
-    norm *n = arg;
-    int64_t from = i * n->chunk, left = n->g->param_size - from;
-    n->part[i] = n->k->sum_squares(n->g->grad + from, left < n->chunk ? left : n->chunk);
+    const job *j = arg;
+    const iso_chunk *c = &j->o->chunks[i];
+    j->o->chunk_squares[i] = j->k->sum_squares(j->o->g->grad + c->from, c->n);
 }
 
-double iso_gradient_norm(const iso_graph *g, iso_env *env, const iso_kernels *k)
+double iso_gradient_norm(const iso_optimizer *o, iso_env *env, const iso_kernels *k)
 {
-    norm n = {.g = g, .k = k, .chunk = CHUNK};
-    while ((g->param_size + n.chunk - 1) / n.chunk > MAX_CHUNKS) n.chunk *= 2;
-    int64_t chunks = (g->param_size + n.chunk - 1) / n.chunk;
-    iso_parallel(env, chunks, norm_chunk, &n);
-    double sum = 0;
-    for (int64_t i = 0; i < chunks; i++) sum += n.part[i];
-    return sqrt(sum);
+    iso_parallel(env, o->n_chunks, norm_chunk, &(job){o, k});
+    return norm_of(o);
 }

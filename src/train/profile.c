@@ -38,20 +38,20 @@ iso_status iso_profile_steps(iso_env *env, iso_vae *v, const iso_cells *c, int64
 {
     iso_status st = ISO_OK;
     iso_plan *plan = NULL;
-    iso_batcher *batcher = NULL;
+    iso_feeder *feeder = NULL;
     iso_optimizer adam = {0};
     int64_t *index = NULL;
-    double *seconds = NULL, *before = NULL, fill = 0, norm = 0, step = 0;
+    double *seconds = NULL, *before = NULL, fill = 0, step = 0;
     const iso_kernels *k = iso_kernels_best();
     *out = (iso_profile){0};
     if (batch > n_cells) batch = n_cells;
     int outputs[2] = {v->reconstruction, v->kl};
     TRY(iso_plan_new(v->g, &(iso_plan_request){.outputs = outputs, .n_outputs = v->kl >= 0 ? 2 : 1, .loss = v->loss, .max_cells = batch},
                      &plan, err));
-    TRY(iso_batcher_new(c, batch, &batcher, err));
-    iso_batcher_augment(batcher, 0, 0);
+    TRY(iso_feeder_new(c, batch, &feeder, err));
+    iso_feeder_augment(feeder, 0, 0);
     TRY(iso_optimizer_new(v->g, &adam, err));
-    ALLOC(index, batch, sizeof *index);
+    ALLOC(index, 2 * batch, sizeof *index);
     ALLOC(seconds, 2 * v->g->n_nodes, sizeof *seconds);
     ALLOC(before, 2 * v->g->n_nodes, sizeof *before);
     ALLOC(out->rows, v->g->n_nodes + 3, sizeof *out->rows);
@@ -59,35 +59,31 @@ iso_status iso_profile_steps(iso_env *env, iso_vae *v, const iso_cells *c, int64
         FAIL_IF(iso_env_interrupted(env), ISO_EINTERRUPT, "interrupted");
         if (i == 0) {
             iso_plan_time(plan, before);
-            fill = norm = step = 0;
+            fill = step = 0;
         }
-        for (int64_t r = 0; r < batch; r++) index[r] = ((i + WARM_UP) * batch + r) % n_cells;
+        for (int64_t r = 0; r < 2 * batch; r++) index[r] = ((i + WARM_UP) * batch + r) % n_cells;
         iso_batch *b;
         double t0 = iso_now_s();
-        TRY(iso_batcher_fill(batcher, env, k, index, batch, true, &b, err));
+        TRY(iso_feeder_next(feeder, env, k, index, batch, index + batch, batch, &b, err));
         double t1 = iso_now_s();
-        iso_plan_run(plan, env, k, b, &(iso_settings){.training = true, .kl_weight = 1});
-        double t2 = iso_now_s();
-        double size = iso_gradient_norm(v->g, env, k);
-        double t3 = iso_now_s();
-        iso_optimizer_step(&adam, env, k, &(iso_adam){1e-4, 0.9, 0.999, 0.01, 1e-6}, 1e-4, 1 / (double)batch);
-        double t4 = iso_now_s();
+        iso_optimizer_begin(&adam, k, &(iso_adam){1e-4, 0.9, 0.999, 0.01, 1e-6, 30}, 1e-4, 1 / (double)batch);
+        iso_plan_run(plan, env, k, b, &(iso_settings){.training = true, .kl_weight = 1, .stepper = &adam.stepper, .squares = adam.squares});
+        double t2 = iso_now_s(), size = iso_optimizer_end(&adam, env), t3 = iso_now_s();
         FAIL_IF(!isfinite(size), ISO_ENUMERIC, "a gradient is not finite");
-        fill += t1 - t0, norm += t3 - t2, step += t4 - t3;
-        out->step_s += i < 0 ? 0 : (t4 - t0) / (double)steps;
+        fill += t1 - t0, step += t3 - t2;
+        out->step_s += i < 0 ? 0 : (t3 - t0) / (double)steps;
     }
     iso_plan_time(plan, seconds);
     for (int i = 0; i < 2 * v->g->n_nodes; i++) seconds[i] -= before[i];
-    add_row(out, "gather the batch", fill / (double)steps, 0);
+    add_row(out, "wait for the batch", fill / (double)steps, 0);
     add_nodes(v->g, seconds, steps, out);
-    add_row(out, "norm of the gradient", norm / (double)steps, 0);
-    add_row(out, "adam", step / (double)steps, 0);
+    add_row(out, "adam, of what no op stepped", step / (double)steps, 0);
 done:
     iso_free(index);
     iso_free(seconds);
     iso_free(before);
     iso_plan_free(plan);
-    iso_batcher_free(batcher);
+    iso_feeder_free(feeder, env);
     iso_optimizer_clear(&adam);
     if (st) iso_profile_clear(out);
     return st;

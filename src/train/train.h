@@ -7,7 +7,8 @@
 
 /* ------------------------------------------------------------------------------------ training */
 
-typedef struct iso_adam { double learning_rate, beta1, beta2, epsilon, weight_decay; } iso_adam;
+/* guard: a gradient counts as so many times its usual size (its root mean square) at most; 0 = off. */
+typedef struct iso_adam { double learning_rate, beta1, beta2, epsilon, weight_decay, guard; } iso_adam;
 
 typedef struct iso_train_options {
     int max_epochs;

@@ -8,8 +8,8 @@
 #include <string.h>
 
 enum { MAX_ROLL_BACKS = 10, MIN_BATCH = 3 };
-/* A step whose gradient is this many times the usual norm is scaled down to it. */
-static const double GUARD = 10;
+/* A gradient that is this many times its usual size counts as that: one odd cell must not hold up a weight for a thousand steps. */
+static const double GUARD = 30;
 
 /* Parameters and state at one time. */
 typedef struct snapshot { real *param, *state; } snapshot;
@@ -23,13 +23,13 @@ typedef struct trainer {
     iso_train_names names;
     const int64_t *train, *validation;
     int64_t n_train, n_validation, batch, steps_per_epoch, total_steps, step;
-    int64_t *order, *index;
+    int64_t *order, *index[2];              /* of an epoch; cells of this step and the next */
     iso_plan *plan;
-    iso_batcher *batcher;
+    iso_feeder *feeder;
     iso_evaluator *evaluator;
     iso_optimizer adam;
     snapshot epoch_start, best;
-    double rate_factor, usual_norm, best_elbo;
+    double rate_factor, best_elbo;
     int roll_backs, since_best;
     double *elbo, *reconstruction;          /* [n_validation] */
 } trainer;
@@ -71,7 +71,7 @@ static iso_status trainer_open(trainer *t, iso_error *err)
     t->rate_factor = 1, t->best_elbo = -HUGE_VAL;
     t->k = iso_kernels_best();
     ALLOC(t->order, t->n_train, sizeof *t->order);
-    ALLOC(t->index, t->batch, sizeof *t->index);
+    for (int i = 0; i < 2; i++) ALLOC(t->index[i], t->batch, sizeof *t->index[i]);
     ALLOC(t->elbo, t->n_validation, sizeof *t->elbo);
     ALLOC(t->reconstruction, t->n_validation, sizeof *t->reconstruction);
     int outputs[3] = {t->v->reconstruction}, n_outputs = 1;
@@ -80,7 +80,7 @@ static iso_status trainer_open(trainer *t, iso_error *err)
     iso_plan_request want = {
         .outputs = outputs, .n_outputs = n_outputs, .loss = t->v->loss, .max_cells = t->batch};
     TRY(iso_plan_new(t->v->g, &want, &t->plan, err));
-    TRY(iso_batcher_new(t->c, t->batch, &t->batcher, err));
+    TRY(iso_feeder_new(t->c, t->batch, &t->feeder, err));
     TRY(iso_evaluator_new(t->env, t->v, t->c, &t->evaluator, err));
     TRY(iso_optimizer_new(t->v->g, &t->adam, err));
     TRY(snapshot_new(t->v->g, &t->epoch_start, err));
@@ -92,11 +92,11 @@ done:
 static void trainer_close(trainer *t)
 {
     iso_free(t->order);
-    iso_free(t->index);
+    for (int i = 0; i < 2; i++) iso_free(t->index[i]);
     iso_free(t->elbo);
     iso_free(t->reconstruction);
     iso_plan_free(t->plan);
-    iso_batcher_free(t->batcher);
+    iso_feeder_free(t->feeder, t->env);
     iso_evaluator_free(t->evaluator);
     iso_optimizer_clear(&t->adam);
     snapshot_clear(&t->epoch_start);
@@ -127,21 +127,49 @@ static void name_culprit(const trainer *t, const iso_batch *b, char *text, size_
 
 typedef struct sums { double loss, reconstruction, kl, norm; int64_t cells; } sums;
 
-/* One step; *bad says that it gave something not finite, and then nothing was changed. */
+/* The cells of the step that begins at `first` in the epoch's order; returns how many. */
+static int64_t list_cells(const trainer *t, int64_t first, int64_t *cells)
+{
+    int64_t n = t->n_train - first < t->batch ? t->n_train - first : t->batch;
+    for (int64_t i = 0; i < n; i++) cells[i] = t->train[t->order[first + i]];
+    return n;
+}
+
+/* Forward, backward and the optimiser's step; returns the gradient's norm. Large weights are stepped as soon as their gradients are
+ * known, unless a clip wants to see all of them first. */
+static double run_and_step(trainer *t, const iso_batch *b, iso_settings *s)
+{
+    iso_adam how = t->o->adam;
+    double rate = iso_learning_rate_at(t->o, t->step, t->total_steps) * t->rate_factor, n = (double)b->n, scale = 1, norm;
+    how.guard = GUARD;
+    if (t->o->gradient_clip <= 0) {
+        iso_optimizer_begin(&t->adam, t->k, &how, rate, 1 / n);
+        s->stepper = &t->adam.stepper, s->squares = t->adam.squares;
+        iso_plan_run(t->plan, t->env, t->k, b, s);
+        return iso_optimizer_end(&t->adam, t->env) / n;
+    }
+    iso_plan_run(t->plan, t->env, t->k, b, s);
+    norm = iso_gradient_norm(&t->adam, t->env, t->k) / n;
+    if (norm > t->o->gradient_clip) scale = t->o->gradient_clip / norm;
+    iso_optimizer_begin(&t->adam, t->k, &how, rate, scale / n);
+    iso_optimizer_end(&t->adam, t->env);
+    return norm;
+}
+
+/* One step; *bad says that it gave something not finite: parameters and moments may then be so, too. */
 static iso_status one_step(trainer *t, uint32_t epoch, int64_t first, sums *s, bool *bad, iso_error *err)
 {
     iso_status st = ISO_OK;
     iso_batch *b;
-    int64_t n = t->n_train - first < t->batch ? t->n_train - first : t->batch;
+    bool last = first / t->batch + 1 == t->steps_per_epoch;
+    int64_t n = list_cells(t, first, t->index[0]), n_then = last ? 0 : list_cells(t, first + t->batch, t->index[1]);
     double total = 0;
-    for (int64_t i = 0; i < n; i++) t->index[i] = t->train[t->order[first + i]];
-    TRY(iso_batcher_fill(t->batcher, t->env, t->k, t->index, n, true, &b, err));
+    TRY(iso_feeder_next(t->feeder, t->env, t->k, t->index[0], n, t->index[1], n_then, &b, err));
     iso_settings settings = {.training = true, .seed = t->o->seed, .draw = epoch, .free_bits = (real)t->o->free_bits,
                              .free_bits_groups = t->o->free_bits_groups,
                              .kl_weight = (real)iso_kl_weight_at(t->o, t->step, t->total_steps),
                              .grid_kl_weight = (real)t->o->kl_weight};   /* from the start: what z can tell is cheaper there */
-    iso_plan_run(t->plan, t->env, t->k, b, &settings);
-    double norm = iso_gradient_norm(t->v->g, t->env, t->k) / (double)n;
+    double norm = run_and_step(t, b, &settings);
     double loss = (double)iso_plan_value(t->plan, t->v->loss)[0];
     *bad = !isfinite(loss) || !isfinite(norm);
     if (*bad) {
@@ -158,12 +186,6 @@ static iso_status one_step(trainer *t, uint32_t epoch, int64_t first, sums *s, b
                  (long long)t->step + 1, culprit);
         goto done;
     }
-    double allowed = t->o->gradient_clip > 0 ? t->o->gradient_clip : HUGE_VAL;
-    if (t->usual_norm > 0 && GUARD * t->usual_norm < allowed) allowed = GUARD * t->usual_norm;
-    double scale = norm > allowed ? allowed / norm : 1;
-    double rate = iso_learning_rate_at(t->o, t->step, t->total_steps) * t->rate_factor;
-    iso_optimizer_step(&t->adam, t->env, t->k, &t->o->adam, rate, scale / (double)n);
-    t->usual_norm = t->usual_norm > 0 ? 0.95 * t->usual_norm + 0.05 * norm * scale : norm;
     const int costs[] = {t->v->kl, t->v->grid_kl};
     for (int k = 0; k < 2; k++) {
         if (costs[k] < 0) continue;
@@ -186,7 +208,7 @@ static iso_status one_epoch(trainer *t, int epoch, iso_epoch *e, iso_error *err)
     bool bad;
     snapshot_take(&t->epoch_start, t->v->g);
     iso_permutation((iso_rng_key){t->o->seed, ISO_STREAM_SHUFFLE, (uint32_t)epoch}, t->n_train, t->order);
-    iso_batcher_augment(t->batcher, t->o->seed, (uint32_t)epoch);
+    iso_feeder_augment(t->feeder, t->o->seed, (uint32_t)epoch);
     do {
         s = (sums){0}, bad = false;
         for (int64_t i = 0; i < t->steps_per_epoch && !bad; i++) {
@@ -198,7 +220,7 @@ static iso_status one_epoch(trainer *t, int epoch, iso_epoch *e, iso_error *err)
         if (bad) {
             snapshot_restore(&t->epoch_start, t->v->g);
             iso_optimizer_restart(&t->adam);                /* its moments led there */
-            t->step = first_step, t->rate_factor *= 0.5, t->usual_norm = 0;
+            t->step = first_step, t->rate_factor *= 0.5;
         }
     } while (bad);
     double n = (double)s.cells;

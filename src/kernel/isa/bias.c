@@ -12,11 +12,11 @@ void KERNEL(sum_rows)(const real *restrict x, int64_t rows, int64_t n, int64_t s
         for (int64_t r = 0; r < rows; r++) {
             const real *from = x + r * step + c0;
             for (int64_t c = 0; c < STRIP; c++) total[c] += from[c];
-            for (int64_t c = 0; y && c < STRIP; c++) y[r * step + c0 + c] = narrowed(from[c]);
+            for (int64_t c = 0; y && c < STRIP; c++) y[r * n + c0 + c] = narrowed(from[c]);
         }
         for (int64_t c = 0; sum && c < STRIP; c++) sum[c0 + c] = total[c];
     }
-    for (int64_t r = 0; y && c0 < n && r < rows; r++) KERNEL(to_bf16)(x + r * step + c0, y + r * step + c0, n - c0);
+    for (int64_t r = 0; y && c0 < n && r < rows; r++) KERNEL(to_bf16)(x + r * step + c0, y + r * n + c0, n - c0);
     for (; sum && c0 < n; c0++) {
         real total = add ? sum[c0] : 0;
         for (int64_t r = 0; r < rows; r++) total += x[r * step + c0];

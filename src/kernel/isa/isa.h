@@ -16,11 +16,11 @@ enum { REGISTER_BYTES = 16 };
 extern const iso_kernels KERNEL(iso_kernels);
 
 void KERNEL(csr_linear)(const iso_batch_csr *x, const real *values, const real *w, const real *bias, int64_t H, real *y,
-                        int64_t row0, int64_t row1);
+                        int64_t row0, int64_t row1, int64_t col0, int64_t col1);
 void KERNEL(csr_linear_dw)(const int64_t *colptr, const iso_column_entry *entries, const real *dy, int64_t H, real *dw,
-                           bool accumulate, int64_t col0, int64_t col1);
-void KERNEL(adam)(real *p, const real *g, real *m, real *v, int64_t n, real g_scale, real lr, real beta1, real beta2,
-                  real eps, real weight_decay, real bias1, real bias2);
+                           bool accumulate, int64_t columns);
+double KERNEL(adam)(const iso_adam_step *a, int64_t n, const real *g, real *p, real *m, real *v);
+void KERNEL(dropout_mask)(iso_rng_key key, uint64_t item, int64_t n, int32_t threshold, real keep, real *mask);
 double KERNEL(sum_squares)(const real *x, int64_t n);
 void KERNEL(gemm)(bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda,
                   const real *B, int64_t ldb, real beta, real *C, int64_t ldc);

@@ -39,10 +39,22 @@ static void csr_row(const iso_batch_csr *x, const real *values, const real *w, i
         for (int64_t k = h; k < H; k++) y[k] += v[e] * w[index[e] * H + k];
 }
 
+/* The first entry of row r at column col or after it. */
+static int64_t entry_at(const iso_batch_csr *x, int64_t r, int64_t col)
+{
+    int64_t low = x->indptr[r], high = x->indptr[r + 1];
+    while (low < high && col > 0) {
+        int64_t middle = low + (high - low) / 2;
+        if (x->indices[middle] < col) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
+
 /* All rows go through the columns together, BLOCK_BYTES of weights at a time, which stay in the second cache. A row's
- * sum has the same order whatever the block. */
+ * sum has the same order whatever the rows. */
 void KERNEL(csr_linear)(const iso_batch_csr *x, const real *values, const real *w, const real *bias, int64_t H, real *y,
-                        int64_t row0, int64_t row1)
+                        int64_t row0, int64_t row1, int64_t col0, int64_t col1)
 {
     enum { ROWS = 64, BLOCK_BYTES = 96 << 10 };
     int64_t cursor[ROWS], columns = BLOCK_BYTES / (H * (int64_t)sizeof(real));
@@ -50,11 +62,11 @@ void KERNEL(csr_linear)(const iso_batch_csr *x, const real *values, const real *
     for (int64_t first = row0; first < row1; first += ROWS) {
         int64_t n = row1 - first < ROWS ? row1 - first : ROWS;
         for (int64_t r = 0; r < n; r++) {
-            cursor[r] = x->indptr[first + r];
+            cursor[r] = entry_at(x, first + r, col0);
             for (int64_t h = 0; h < H; h++) y[(first + r) * H + h] = bias ? bias[h] : 0;
         }
-        for (int64_t c = 0; c < x->n_cols; c += columns) {
-            int32_t end = (int32_t)(x->n_cols - c < columns ? x->n_cols : c + columns);
+        for (int64_t c = col0; c < col1; c += columns) {
+            int32_t end = (int32_t)(col1 - c < columns ? col1 : c + columns);
             for (int64_t r = 0; r < n; r++) csr_row(x, values, w, H, first + r, end, &cursor[r], y + (first + r) * H);
         }
     }
@@ -62,17 +74,17 @@ void KERNEL(csr_linear)(const iso_batch_csr *x, const real *values, const real *
 
 /* A chunk of dy's columns at a time: for a usual batch it stays in the first cache. */
 void KERNEL(csr_linear_dw)(const int64_t *colptr, const iso_column_entry *entries, const real *dy, int64_t H, real *dw,
-                           bool accumulate, int64_t col0, int64_t col1)
+                           bool accumulate, int64_t columns)
 {
     int64_t h = 0;
-    if (!accumulate) memset(dw + col0 * H, 0, (size_t)((col1 - col0) * H) * sizeof *dw);
+    if (!accumulate) memset(dw, 0, (size_t)(columns * H) * sizeof *dw);
     for (; h + CHUNK <= H; h += CHUNK)
-        for (int64_t c = col0; c < col1; c++) {
+        for (int64_t c = 0; c < columns; c++) {
             const iso_column_entry *in = entries + colptr[c];
             gather_chunk(colptr[c + 1] - colptr[c], &in->row, sizeof *in / sizeof in->row, &in->value,
                          sizeof *in / sizeof in->value, dy + h, H, dw + c * H + h);
         }
-    for (int64_t c = col0; h < H && c < col1; c++)
+    for (int64_t c = 0; h < H && c < columns; c++)
         for (int64_t e = colptr[c]; e < colptr[c + 1]; e++)
             for (int64_t k = h; k < H; k++) dw[c * H + k] += entries[e].value * dy[entries[e].row * H + k];
 }

@@ -1,0 +1,136 @@
+/* layer.c: who does which columns of a layer, and how a CPU without tiles does them: by products of gemm.c. */
+#include "layer.h"
+
+enum { FEW_GROUPS = 4, MANY_GROUPS = 16, GROUP_BLOCKS = 4 };
+
+/* -------------------------------------------------------------------------------------- blocks by products of gemm.c */
+
+static bool always(void) { return true; }
+
+static void to_bf16(const real *x, iso_bf16 *y, int64_t n) { iso_kernels_best()->to_bf16(x, y, n); }
+static void add_bias(const iso_layer *l, const iso_layer_block *b)
+{
+    if (l->bias) iso_kernels_best()->add_to_rows(l->bias + b->c, l->B, b->n, l->N, l->y + b->c);
+}
+static void sum_bias(const iso_layer *l, const iso_layer_block *b, iso_bf16 *half)
+{
+    iso_kernels_best()->sum_rows(l->d + b->c, l->B, b->n, l->N, l->add_bias, l->dbias ? l->dbias + b->c : NULL, half);
+}
+
+static void half_lay_out(const iso_layer *l, bool backward, iso_bf16 *x)
+{
+    (void)backward;
+    to_bf16(l->x, x, l->B * l->K);
+}
+
+static void half_forward(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x)
+{
+    to_bf16(l->w + b->c * l->K, b->half, b->n * l->K);
+    iso_gemm_bf16(false, true, l->B, b->n, l->K, x, l->K, b->half, l->K, 0, l->y + b->c, l->N);
+    add_bias(l, b);
+}
+
+static void half_backward(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x)
+{
+    iso_bf16 *d = b->half, *w = d + l->B * b->n;
+    sum_bias(l, b, d);
+    if (b->dw) iso_gemm_bf16(true, false, b->n, l->K, l->B, d, b->n, x, l->K, b->add_w ? 1 : 0, b->dw, l->K);
+    if (!b->dx) return;
+    to_bf16(l->w + b->c * l->K, w, b->n * l->K);
+    iso_gemm_bf16(false, false, l->B, l->K, b->n, d, b->n, w, l->K, b->add_x ? 1 : 0, b->dx, iso_layer_padded(l->K));
+}
+
+static void whole_forward(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x)
+{
+    (void)x;
+    iso_gemm_serial(false, true, l->B, b->n, l->K, 1, l->x, l->K, l->w + b->c * l->K, l->K, 0, l->y + b->c, l->N);
+    add_bias(l, b);
+}
+
+static void whole_backward(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x)
+{
+    (void)x;
+    if (l->dbias) sum_bias(l, b, NULL);
+    if (b->dw) iso_gemm_serial(true, false, b->n, l->K, l->B, 1, l->d + b->c, l->N, l->x, l->K, b->add_w ? 1 : 0, b->dw, l->K);
+    if (b->dx) iso_gemm_serial(false, false, l->B, l->K, b->n, 1, l->d + b->c, l->N, l->w + b->c * l->K, l->K, b->add_x ? 1 : 0, b->dx,
+                               iso_layer_padded(l->K));
+}
+
+static const iso_layer_way by_half = {always, half_lay_out, half_forward, half_backward},
+                           by_whole = {always, NULL, whole_forward, whole_backward};
+
+/* -------------------------------------------------------------------------------------- groups */
+
+/* What memory holds, in reals: x; then of each group the gradient of a block's weights, its part of dx, numbers of 16 bits. */
+typedef struct layout { int64_t blocks, groups, x, dw, dx, half; } layout;
+
+static layout layout_of(int64_t B, int64_t K, int64_t N)
+{
+    const int64_t per_real = sizeof(real) / sizeof(iso_bf16);
+    int64_t b = iso_layer_padded(B), k = iso_layer_padded(K), blocks = (N + ISO_LAYER_COLUMNS - 1) / ISO_LAYER_COLUMNS;
+    int64_t groups = blocks / GROUP_BLOCKS < FEW_GROUPS ? FEW_GROUPS : blocks / GROUP_BLOCKS > MANY_GROUPS ? MANY_GROUPS : blocks / GROUP_BLOCKS;
+    return (layout){.blocks = blocks, .groups = groups < blocks ? groups : blocks, .x = b * k / per_real, .dw = ISO_LAYER_COLUMNS * k, .dx = b * k,
+                    .half = ISO_LAYER_COLUMNS * (2 * b + k) / per_real};
+}
+
+static int64_t group_size(const layout *m) { return m->dw + m->dx + m->half; }
+
+int64_t iso_layer_work(int64_t B, int64_t K, int64_t N)
+{
+    layout m = layout_of(B, K, N);
+    return m.x + m.groups * group_size(&m);
+}
+
+typedef struct job { const iso_layer *l; const iso_layer_way *how; layout m; bool backward; double squares[MANY_GROUPS]; } job;
+
+static real *group_of(const job *j, int64_t group) { return j->l->work + j->m.x + group * group_size(&j->m); }
+static real *dx_of(const job *j, int64_t group) { return group_of(j, group) + j->m.dw; }
+
+static void one_group(void *arg, int64_t group)
+{
+    job *j = arg;
+    const iso_layer *l = j->l;
+    const iso_bf16 *x = (const iso_bf16 *)l->work;
+    int64_t first = group * j->m.blocks / j->m.groups, end = (group + 1) * j->m.blocks / j->m.groups;
+    for (int64_t block = first; block < end; block++) {
+        int64_t c = block * ISO_LAYER_COLUMNS, n = l->N - c < ISO_LAYER_COLUMNS ? l->N - c : ISO_LAYER_COLUMNS;
+        iso_layer_block b = {.c = c, .n = n, .half = (iso_bf16 *)(dx_of(j, group) + j->m.dx), .dx = l->dx ? dx_of(j, group) : NULL, .add_x = block > first};
+        if (l->stepper) b.dw = group_of(j, group);
+        else if (l->dw) b.dw = l->dw + c * l->K, b.add_w = l->add_w;
+        if (!j->backward) j->how->forward(l, &b, x);
+        else j->how->backward(l, &b, x);
+        if (j->backward && l->stepper) j->squares[group] += l->stepper->step(l->stepper, l->step_from + c * l->K, n * l->K, b.dw);
+    }
+}
+
+enum { ROWS = 32 };      /* of dx, a task */
+
+static void add_groups(void *arg, int64_t block)
+{
+    const job *j = arg;
+    const iso_layer *l = j->l;
+    int64_t width = iso_layer_padded(l->K), end = (block + 1) * ROWS < l->B ? (block + 1) * ROWS : l->B;
+    for (int64_t r = block * ROWS; r < end; r++)
+        for (int64_t g = 0; g < j->m.groups; g++) {
+            const real *part = dx_of(j, g) + r * width;
+            real *restrict dx = l->dx + r * l->K;
+            if (g == 0 && !l->add_x) for (int64_t k = 0; k < l->K; k++) dx[k] = part[k];
+            else for (int64_t k = 0; k < l->K; k++) dx[k] += part[k];
+        }
+}
+
+static void run(iso_env *env, const iso_layer *l, bool backward)
+{
+    job j = {.l = l, .how = !l->bf16 ? &by_whole : iso_layer_by_tiles.usable() ? &iso_layer_by_tiles : &by_half,
+             .m = layout_of(l->B, l->K, l->N), .backward = backward};
+    if (j.how->lay_out) j.how->lay_out(l, backward, (iso_bf16 *)l->work);
+    iso_parallel(env, j.m.groups, one_group, &j);
+    if (!backward) return;
+    if (l->dx) iso_parallel(env, (l->B + ROWS - 1) / ROWS, add_groups, &j);
+    if (!l->stepper) return;
+    *l->squares = 0;
+    for (int64_t g = 0; g < j.m.groups; g++) *l->squares += j.squares[g];
+}
+
+void iso_layer_forward(iso_env *env, const iso_layer *l) { run(env, l, false); }
+void iso_layer_backward(iso_env *env, const iso_layer *l) { run(env, l, true); }

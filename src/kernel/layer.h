@@ -1,0 +1,48 @@
+/* layer.h: a large dense layer, y = x w^T + b, in blocks of the columns of y.
+ *
+ * Columns are cut into a few groups, by the shape alone, and a group goes through its columns block by block: what a group needs beside
+ * them stays in cache, which is why there are no more groups. A block reads its part of the weights, and of the gradient by y, from
+ * memory once; it can step its weights (iso_stepper) before they leave the cache. */
+#ifndef ISO_LAYER_H
+#define ISO_LAYER_H
+
+#include "kernel.h"
+
+enum { ISO_LAYER_COLUMNS = 128 };    /* of y, a block */
+
+typedef struct iso_layer {
+    int64_t B, K, N;                 /* rows of x; columns of x; columns of y */
+    bool bf16;                       /* x, w and d are rounded to bfloat16 as they enter the products; sums are real */
+    const real *x, *w, *bias;        /* [B, K], [N, K], [N] or NULL */
+    real *y;                         /* [B, N], forward */
+    const real *d;                   /* [B, N], backward: the gradient by y */
+    real *dx, *dw, *dbias;           /* backward: NULL = not wanted */
+    bool add_x, add_w, add_bias;     /* backward: add to what is there */
+    const iso_stepper *stepper;      /* backward: not NULL = steps w, which is elements step_from.. of its arrays; dw is not written */
+    int64_t step_from;
+    double *squares;                 /* with a stepper: the sum of squares of the gradient of w */
+    real *work;                      /* [iso_layer_work] */
+} iso_layer;
+
+int64_t iso_layer_work(int64_t B, int64_t K, int64_t N);
+void iso_layer_forward(iso_env *env, const iso_layer *l);
+void iso_layer_backward(iso_env *env, const iso_layer *l);
+
+/* How blocks are done. Numbers of 16 bits are laid out in rows and columns padded to ISO_LAYER_PAD. */
+enum { ISO_LAYER_PAD = 32 };
+static inline int64_t iso_layer_padded(int64_t n) { return (n + ISO_LAYER_PAD - 1) / ISO_LAYER_PAD * ISO_LAYER_PAD; }
+
+/* Columns c..c+n-1 of y. half: scratch for rounded numbers; dw [n, K] and dx [B, padded K]: where this block's gradients go. */
+typedef struct iso_layer_block { int64_t c, n; iso_bf16 *half; real *dw, *dx; bool add_w, add_x; } iso_layer_block;
+
+typedef struct iso_layer_way {
+    bool (*usable)(void);
+    /* x, once for all blocks, in numbers of 16 bits, as the forward product or the weights' gradient wants it. NULL: x as it is. */
+    void (*lay_out)(const iso_layer *l, bool backward, iso_bf16 *x);
+    void (*forward)(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x);
+    void (*backward)(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x);    /* dbias, and dw, dx of the block */
+} iso_layer_way;
+
+extern const iso_layer_way iso_layer_by_tiles;       /* bfloat16 with AMX */
+
+#endif
