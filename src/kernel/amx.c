@@ -114,17 +114,22 @@ static void lay_transposed(const float *x, int64_t rows, int64_t cols, iso_bf16 
         }
 }
 
-/* A gradient d [rows, cols], its rows `step` apart: by_row as lay_rows, by_column its transpose as lay_rows, (+)= sum [cols] of its rows. */
+/* A gradient d [rows, cols <= ISO_LAYER_COLUMNS], its rows `step` apart: by_row as lay_rows, by_column its transpose as lay_rows,
+ * (+)= sum [cols] of its rows. Row by row, and fetched ahead, as a row of a wide layer is far from
+ * the next. */
 static void lay_gradient(const float *d, int64_t rows, int64_t cols, int64_t step, iso_bf16 *by_row, iso_bf16 *by_column, bool add, float *sum)
 {
     int64_t width = iso_layer_padded(cols), height = iso_layer_padded(rows);
-    for (int64_t c = 0; c < width; c += PAIR) {
-        __m512 low = _mm512_setzero_ps(), high = low;
-        for (int64_t r = 0; r < height; r += PAIR) {
+    float total[ISO_LAYER_COLUMNS] = {0};
+    for (int64_t r = 0; r < height; r += PAIR)
+        for (int64_t c = 0; c < width; c += PAIR) {
+            __m512 low = _mm512_loadu_ps(total + c), high = _mm512_loadu_ps(total + c + TILE);
             __m512i left[TILE], right[TILE];
             for (int i = 0; i < TILE; i++) {
                 int64_t even = r + 2 * i;
                 const float *from = d + even * step + c;
+                _mm_prefetch(from + PAIR * step, _MM_HINT_T0), _mm_prefetch(from + PAIR * step + TILE, _MM_HINT_T0);
+                _mm_prefetch(from + (PAIR + 1) * step, _MM_HINT_T0), _mm_prefetch(from + (PAIR + 1) * step + TILE, _MM_HINT_T0);
                 int64_t n0 = even < rows ? cols - c : 0, n1 = even + 1 < rows ? cols - c : 0;
                 __m512 a0 = load(from, n0), a1 = load(from + TILE, n0 - TILE), b0 = load(from + step, n1), b1 = load(from + step + TILE, n1 - TILE);
                 low = _mm512_add_ps(_mm512_add_ps(low, a0), b0), high = _mm512_add_ps(_mm512_add_ps(high, a1), b1);
@@ -132,6 +137,8 @@ static void lay_gradient(const float *d, int64_t rows, int64_t cols, int64_t ste
                 _mm512_storeu_si512(by_row + (even + 1) * width + c, in_a_row(b0, b1));
                 left[i] = in_pairs(a0, b0), right[i] = in_pairs(a1, b1);
             }
+            _mm512_storeu_ps(total + c, low);
+            _mm512_storeu_ps(total + c + TILE, high);
             transpose(left);
             transpose(right);
             for (int i = 0; i < TILE; i++) {
@@ -139,11 +146,7 @@ static void lay_gradient(const float *d, int64_t rows, int64_t cols, int64_t ste
                 _mm512_storeu_si512(by_column + (c + TILE + i) * height + r, right[i]);
             }
         }
-        float total[PAIR];
-        _mm512_storeu_ps(total, low);
-        _mm512_storeu_ps(total + TILE, high);
-        for (int64_t i = 0; sum && i < PAIR && c + i < cols; i++) sum[c + i] = (add ? sum[c + i] : 0) + total[i];
-    }
+    for (int64_t c = 0; sum && c < cols; c++) sum[c] = (add ? sum[c] : 0) + total[c];
 }
 
 /* -------------------------------------------------------------------------------------- products */
@@ -188,8 +191,8 @@ static void product(int64_t M, int64_t N, int64_t K, const iso_bf16 *A, const is
 {
     float part[TILE * TILE];
     size_t a_step = (size_t)K * sizeof *A, b_step = 2 * (size_t)N * sizeof *B;
-    for (int64_t n = 0; n < N; n += PAIR)
-        for (int64_t m = 0; m < M; m += PAIR) {
+    for (int64_t m = 0; m < M; m += PAIR)
+        for (int64_t n = 0; n < N; n += PAIR) {
             START(0, m, n);
             START(1, m, n + TILE);
             START(2, m + TILE, n);

@@ -56,7 +56,7 @@ static int64_t entry_at(const iso_batch_csr *x, int64_t r, int64_t col)
 void KERNEL(csr_linear)(const iso_batch_csr *x, const real *values, const real *w, const real *bias, int64_t H, real *y,
                         int64_t row0, int64_t row1, int64_t col0, int64_t col1)
 {
-    enum { ROWS = 64, BLOCK_BYTES = 96 << 10 };
+    enum { ROWS = 1024, BLOCK_BYTES = 96 << 10 };
     int64_t cursor[ROWS], columns = BLOCK_BYTES / (H * (int64_t)sizeof(real));
     if (columns < 1) columns = 1;
     for (int64_t first = row0; first < row1; first += ROWS) {
