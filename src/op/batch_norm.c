@@ -9,7 +9,7 @@
 
 #include <math.h>
 
-enum { COLUMNS = 64 };          /* a block */
+enum { COLUMNS = 128 };         /* a block: smaller ones wait longer for each other than they take */
 
 static const char *shape(const iso_graph *g, iso_node *n)
 {

@@ -34,6 +34,14 @@ static inline double real_sum(const real *restrict x, int64_t n)
     return total;
 }
 
+/* Reads the next cell's genes g..g+n-1 into the second cache, of what has a row [G] a cell: rows lie far away, and until that cell's turn
+ * there is arithmetic to do. Harmless past the last. */
+static inline void fetch_ahead(const real *row, int64_t G, int64_t g, int64_t n)
+{
+    enum { LINE = 64 / sizeof(real) };
+    for (int64_t i = 0; i < n; i += LINE) __builtin_prefetch(row + G + g + i, 0, 2);
+}
+
 /* Sum of the logarithms of x > 0, none of them denormal. float: mantissas are multiplied and exponents added, so that a logarithm is
  * taken once for RUN of them in each lane. */
 static inline double sum_of_logs(const real *restrict x, int64_t n)

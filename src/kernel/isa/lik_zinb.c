@@ -75,6 +75,8 @@ static void zinb_row(const iso_lik_args *a, int64_t row)
     }
     for (int64_t g = 0; g < G; g += LIK_BLOCK) {
         int64_t n = G - g < LIK_BLOCK ? G - g : LIK_BLOCK;
+        fetch_ahead(a->mean + row * G, G, g, n);
+        fetch_ahead(dropout, G, g, n);
         if (d) {
             if (d_dropout != dropout) memcpy(d_dropout + g, dropout + g, (size_t)n * sizeof(real));
             zeros(n, e + g, s.scale, theta + g, inv_theta + g, d_dropout + g, Z, d + g, scratch_row(a, ROW_D_DISPERSION) + g);
