@@ -60,11 +60,10 @@ typedef struct setting {
     iso_batch batch;
     iso_settings settings;
     int out, loss, leaf[ISO_MAX_IN];
-    int64_t indptr[MAX_CELLS + 1], colptr[MAX_GENES + 1], cells[MAX_CELLS];
+    int64_t indptr[MAX_CELLS + 1], cells[MAX_CELLS];
     int32_t indices[MAX_CELLS * MAX_GENES], codes[MAX_CELLS];
     float values[MAX_CELLS * MAX_GENES];
     real input_values[MAX_CELLS * MAX_GENES];
-    iso_column_entry by_column[MAX_CELLS * MAX_GENES];
 } setting;
 
 /* Counts: about 40 % non-zero, 1 to 40; one empty cell. */
@@ -72,7 +71,7 @@ static void make_batch(setting *s)
 {
     const iso_example *e = s->e;
     iso_rng r = iso_rng_start((iso_rng_key){.seed = 11, .stream = ISO_STREAM_TEST}, 0);
-    int64_t nnz = 0, at = 0;
+    int64_t nnz = 0;
     for (int64_t b = 0; b < e->cells; b++) {
         s->cells[b] = 100 + 3 * b;
         s->codes[b] = e->n_categories ? (int32_t)(b % e->n_categories) : 0;
@@ -86,17 +85,9 @@ static void make_batch(setting *s)
         }
         s->indptr[b + 1] = nnz;
     }
-    for (int64_t g = 0; g < e->genes; g++) {
-        for (int64_t b = 0; b < e->cells; b++)
-            for (int64_t k = s->indptr[b]; k < s->indptr[b + 1]; k++)
-                if (s->indices[k] == g) s->by_column[at++] = (iso_column_entry){(int32_t)b, s->input_values[k]};
-        s->colptr[g + 1] = at;
-    }
     s->batch = (iso_batch){.n = e->cells,
                            .x = {e->cells, e->genes, s->indptr, s->indices, s->values},
                            .input_values = s->input_values,
-                           .colptr = s->colptr,
-                           .by_column = s->by_column,
                            .cells = s->cells,
                            .codes = {s->codes}};
 }

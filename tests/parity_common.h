@@ -249,7 +249,7 @@ static void open_parity(parity *p, const char *file)
     if (iso_batcher_new(&p->cells, p->B, &p->batcher, &err)) fail_msg("%s", err.msg);
     int64_t *index = calloc((size_t)p->B, sizeof *index);
     for (int64_t b = 0; b < p->B; b++) index[b] = b;
-    if (iso_batcher_fill(p->batcher, p->env, iso_kernels_best(), index, p->B, true, &p->batch, &err))
+    if (iso_batcher_fill(p->batcher, p->env, iso_kernels_best(), index, p->B, &p->batch, &err))
         fail_msg("%s", err.msg);
     p->batch->noise = p->noise;
     free(index), free(x), free(batch), free(eps);

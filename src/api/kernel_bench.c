@@ -14,9 +14,8 @@ static const double DENSITY = 0.07, LONG_ENOUGH_S = 0.01;
 typedef struct bench {
     iso_env *env;                            /* of one thread */
     int64_t B, G, H;
-    int64_t *indptr, *colptr;
+    int64_t *indptr, *cursor;
     int32_t *indices;
-    iso_column_entry *by_column;
     float *counts;
     real *values, *w, *dw, *hidden, *logits, *dropout, *work_logits, *work_dropout, *dispersion, *d_dispersion, *loss,
         *library, *moments, *scratch;
@@ -31,9 +30,8 @@ static iso_status bench_open(bench *b, iso_error *err)
     int64_t n = b->B * b->G, weights = b->G * b->H;
     iso_rng r = iso_rng_start((iso_rng_key){0, ISO_STREAM_TEST, 0}, 0);
     ALLOC(b->indptr, b->B + 1, sizeof *b->indptr);
-    ALLOC(b->colptr, b->G + 2, sizeof *b->colptr);
+    ALLOC(b->cursor, b->B, sizeof *b->cursor);
     ALLOC(b->indices, n, sizeof *b->indices);
-    ALLOC(b->by_column, n, sizeof *b->by_column);
     ALLOC(b->counts, n, sizeof *b->counts);
     ALLOC(b->values, n, sizeof *b->values);
     ALLOC(b->w, weights, sizeof *b->w);
@@ -57,15 +55,10 @@ static iso_status bench_open(bench *b, iso_error *err)
             b->indices[nnz] = (int32_t)g;
             b->counts[nnz] = 1 + (float)iso_rng_poisson(&r, 1 + 3 * iso_rng_gamma(&r, 0.3));
             b->values[nnz] = (real)b->counts[nnz];
-            b->colptr[g + 1]++;
             nnz++;
         }
         b->indptr[i + 1] = nnz;
     }
-    for (int64_t g = 0; g < b->G; g++) b->colptr[g + 1] += b->colptr[g];
-    for (int64_t g = 0; g < b->G; g++)
-        for (int64_t e = b->colptr[g]; e < b->colptr[g + 1]; e++) 
-            b->by_column[e] = (iso_column_entry){(int32_t)((e - b->colptr[g]) * 7 % b->B), 1};
     for (int64_t i = 0; i < weights; i++) b->w[i] = (real)(0.1 * iso_rng_normal(&r)), b->dw[i] = b->w[i];
     for (int64_t i = 0; i < b->B * b->H; i++) b->hidden[i] = (real)iso_rng_uniform(&r);
     for (int64_t i = 0; i < n; i++) b->logits[i] = (real)iso_rng_normal(&r), b->dropout[i] = (real)(iso_rng_normal(&r) - 1);
@@ -76,7 +69,7 @@ done:
 
 static void bench_close(bench *b)
 {
-    void *all[] = {b->indptr, b->colptr, b->indices, b->by_column, b->counts, b->values, b->w, b->dw, b->moments, b->hidden, b->logits, b->dropout,
+    void *all[] = {b->indptr, b->cursor, b->indices, b->counts, b->values, b->w, b->dw, b->moments, b->hidden, b->logits, b->dropout,
                    b->work_logits, b->work_dropout, b->dispersion, b->d_dispersion, b->loss, b->library, b->scratch};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) iso_free(all[i]);
 }
@@ -101,7 +94,10 @@ static void weight_product(bench *b, const iso_kernels *k) { product(b, k, true,
 static void sparse_forward(bench *b, const iso_kernels *k) { k->csr_linear(&b->x, b->values, b->w, NULL, b->H, b->moments, 0, b->B, 0, b->G); }
 static void sparse_weights(bench *b, const iso_kernels *k)
 {
-    k->csr_linear_dw(b->colptr, b->by_column, b->hidden, b->H, b->dw, false, b->G);
+    enum { COLUMNS = 128 };
+    for (int64_t r = 0; r < b->B; r++) b->cursor[r] = -1;
+    for (int64_t c = 0; c < b->G; c += COLUMNS)
+        k->csr_linear_dw(&b->x, b->values, b->hidden, b->H, b->cursor, b->dw + c * b->H, false, c, b->G - c < COLUMNS ? b->G : c + COLUMNS);
 }
 
 static void rows_of(bench *b, iso_lik_rows_fn *rows, bool dropout)

@@ -23,8 +23,6 @@ typedef struct iso_batch {
     int64_t n;                                    /* cells */
     iso_batch_csr x;                              /* counts [n, G] */
     const real *input_values;                     /* [nnz] what the encoder sees of each entry of x, e.g. log1p */
-    const int64_t *colptr;                        /* [G + 1] the entries by column, for the first layer's gradient */
-    const iso_column_entry *by_column;            /* [nnz] row and input value of each, rows ascend within a column */
     const int64_t *cells;                         /* [n] the cell's index in its data set: keys its random numbers */
     const int32_t *codes[ISO_MAX_COVARIATES];     /* [n] each: category of a categorical covariate */
     const real *inputs[ISO_MAX_INPUTS];           /* [n, cols] each: dense inputs by slot */

@@ -10,16 +10,13 @@
 #include "base/base.h"
 #include "base/rng.h"
 
-/* One minibatch of sparse rows and, for scattering, the same entries by column. */
+/* One minibatch of sparse rows; columns ascend within a row. */
 typedef struct iso_batch_csr {
     int64_t n_rows, n_cols;
     const int64_t *indptr;        /* [n_rows + 1] */
     const int32_t *indices;       /* [nnz] */
     const float *values;          /* [nnz] counts */
 } iso_batch_csr;
-
-/* One entry of a minibatch that is sorted by column. */
-typedef struct iso_column_entry { int32_t row; real value; } iso_column_entry;
 
 /* bfloat16: the upper half of a float's bits. */
 typedef uint16_t iso_bf16;
@@ -74,13 +71,13 @@ typedef struct iso_kernels {
     bool (*supported)(void);
 
     /* y[r, :] = bias + sum over the entries of row r in columns col0..col1-1 of value w[col, :], for rows row0..row1-1. values [nnz],
-     * w [G, H], bias [H] or NULL. Columns ascend within a row. */
+     * w [G, H], bias [H] or NULL. */
     void (*csr_linear)(const iso_batch_csr *x, const real *values, const real *w, const real *bias, int64_t H, real *y,
                        int64_t row0, int64_t row1, int64_t col0, int64_t col1);
-    /* dw[c, :] (+)= sum over the entries of column c of value dy[row, :]. Some columns of the batch: colptr [columns + 1] into
-     * entries, with rows ascending within a column. */
-    void (*csr_linear_dw)(const int64_t *colptr, const iso_column_entry *entries, const real *dy, int64_t H, real *dw,
-                          bool accumulate, int64_t columns);
+    /* dw[c, :] (+)= sum over the entries of column c of value dy[row, :], for columns col0..col1-1, which dw [col1 - col0, H] is of. cursor
+     * [rows]: -1, or the first entry not before col0; left as the first not before col1. */
+    void (*csr_linear_dw)(const iso_batch_csr *x, const real *values, const real *dy, int64_t H, int64_t *cursor, real *dw, bool accumulate,
+                          int64_t col0, int64_t col1);
     /* A step on a flat range: p, and the moments m and v, by the gradient g. Returns the sum of squares of g. */
     double (*adam)(const iso_adam_step *a, int64_t n, const real *g, real *p, real *m, real *v);
     /* mask [n]: 0 where 16 random bits lie below threshold, else keep. Number c takes the half c / 16 % 8 of what iso_philox gives at

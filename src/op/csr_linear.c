@@ -24,11 +24,13 @@ static const char *shape(const iso_graph *g, iso_node *n)
     return NULL;
 }
 
-/* Forward: each group's part of y. Backward: the gradient of a block of W, of each group. */
+/* Reals that n cursors take. */
+static int64_t cursors(int64_t n) { return n * (int64_t)(sizeof(int64_t) / sizeof(real)); }
+
+/* Of each group. Forward: its part of y. Backward: a cursor for each cell, and the gradient of a block of W. */
 static int64_t work_size(const iso_graph *g, const iso_node *n, int64_t cells, bool backward)
 {
-    int64_t genes = g->nodes[n->in[0]].rows;
-    return groups_of(genes) * n->cols * (backward ? COLUMNS : cells);
+    return groups_of(g->nodes[n->in[0]].rows) * (backward ? cursors(cells) + COLUMNS * n->cols : cells * n->cols);
 }
 
 typedef struct job { const iso_args *a; int64_t genes, groups; double squares[MANY_GROUPS]; } job;
@@ -88,13 +90,15 @@ static void weight_group(void *arg, int64_t group)
 {
     job *j = arg;
     const iso_args *a = j->a;
-    const iso_batch *b = a->batch;
     int64_t H = a->cols;
     span s = genes_of(j, group);
+    real *work = a->work + group * (cursors(a->rows) + COLUMNS * H);
+    int64_t *cursor = (int64_t *)work;
+    for (int64_t r = 0; r < a->rows; r++) cursor[r] = -1;
     for (int64_t c = s.from; c < s.to; c += COLUMNS) {
         int64_t n = s.to - c < COLUMNS ? s.to - c : COLUMNS;
-        real *dw = a->squares[0] ? a->work + group * COLUMNS * H : a->d_in[0] + c * H;
-        a->kernels->csr_linear_dw(b->colptr + c, b->by_column, a->d_out, H, dw, !a->squares[0] && a->add[0], n);
+        real *dw = a->squares[0] ? work + cursors(a->rows) : a->d_in[0] + c * H;
+        a->kernels->csr_linear_dw(&a->batch->x, a->batch->input_values, a->d_out, H, cursor, dw, !a->squares[0] && a->add[0], c, c + n);
         if (a->squares[0]) j->squares[group] += a->settings->stepper->step(a->settings->stepper, a->step_from[0] + c * H, n * H, dw);
     }
 }

@@ -1,20 +1,19 @@
-/* batcher.c: gathers cells into a minibatch: their rows of the CSR matrix, what the encoder sees of them, their
- * covariates, and the same entries by column. */
+/* batcher.c: gathers cells into a minibatch: their rows of the CSR matrix, what the encoder sees of them, and their
+ * covariates. */
 #include "cells.h"
 #include "model/vae.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { ROWS = 16, PARTS = 4 };        /* cells a block; parts of a sort */
+enum { ROWS = 16 };        /* cells a block */
 
 struct iso_batcher {
     const iso_cells *c;
     int64_t max_cells, cap_nnz;
     iso_batch batch;
-    int64_t *indptr, *colptr, *cells;
-    int32_t *indices, *next, *codes[ISO_MAX_COVARIATES];     /* next: [PARTS, G], where a part's entries of a column go */
-    iso_column_entry *by_column;
+    int64_t *indptr, *cells;
+    int32_t *indices, *codes[ISO_MAX_COVARIATES];
     float *values;
     real *input_values, *library, *continuous, *cell_loss, *images;
     bool augment, standard;
@@ -30,10 +29,6 @@ iso_status iso_batcher_new(const iso_cells *c, int64_t max_cells, iso_batcher **
     b->c = c, b->max_cells = max_cells;
     ALLOC(b->indptr, max_cells + 1, sizeof *b->indptr);
     if (c->pictures) ALLOC(b->images, max_cells * c->x->n_cols, sizeof *b->images);
-    else {
-        ALLOC(b->colptr, c->x->n_cols + 1, sizeof *b->colptr);
-        ALLOC(b->next, PARTS * c->x->n_cols, sizeof *b->next);
-    }
     ALLOC(b->cells, max_cells, sizeof *b->cells);
     ALLOC(b->library, max_cells, sizeof *b->library);
     ALLOC(b->cell_loss, max_cells, sizeof *b->cell_loss);
@@ -48,11 +43,9 @@ done:
 static void free_entries(iso_batcher *b)
 {
     iso_free(b->indices);
-    iso_free(b->by_column);
     iso_free(b->values);
     iso_free(b->input_values);
     b->indices = NULL;
-    b->by_column = NULL;
     b->values = NULL;
     b->input_values = NULL;
     b->cap_nnz = 0;
@@ -63,8 +56,6 @@ void iso_batcher_free(iso_batcher *b)
     if (!b) return;
     free_entries(b);
     iso_free(b->indptr);
-    iso_free(b->colptr);
-    iso_free(b->next);
     iso_free(b->cells);
     iso_free(b->library);
     iso_free(b->cell_loss);
@@ -82,7 +73,6 @@ static iso_status make_room(iso_batcher *b, int64_t nnz, iso_error *err)
     free_entries(b);
     int64_t cap = nnz + nnz / 4 + 64;
     ALLOC(b->indices, cap, sizeof *b->indices);
-    ALLOC(b->by_column, cap, sizeof *b->by_column);
     ALLOC(b->values, cap, sizeof *b->values);
     ALLOC(b->input_values, cap, sizeof *b->input_values);
     b->cap_nnz = cap;
@@ -135,48 +125,8 @@ static void gather_block(void *arg, int64_t block)
     }
 }
 
-/* Counting sort of the entries by column, in PARTS runs of rows at once: each counts its own, and then knows where its
- * entries go. Rows ascend within a column because parts, and rows in a part, are in order. */
-static void count_part(void *arg, int64_t part)
-{
-    job *j = arg;
-    iso_batcher *b = j->b;
-    int64_t G = b->c->x->n_cols;
-    int32_t *count = b->next + part * G;
-    memset(count, 0, (size_t)G * sizeof *count);
-    for (int64_t e = b->indptr[part * j->n / PARTS]; e < b->indptr[(part + 1) * j->n / PARTS]; e++) count[b->indices[e]]++;
-}
-
-static void place_part(void *arg, int64_t part)
-{
-    job *j = arg;
-    iso_batcher *b = j->b;
-    int32_t *next = b->next + part * b->c->x->n_cols;
-    for (int64_t r = part * j->n / PARTS; r < (part + 1) * j->n / PARTS; r++)
-        for (int64_t e = b->indptr[r]; e < b->indptr[r + 1]; e++)
-            b->by_column[next[b->indices[e]]++] = (iso_column_entry){(int32_t)r, b->input_values[e]};
-}
-
-static void sort_by_column(iso_env *env, job *j)
-{
-    iso_batcher *b = j->b;
-    int64_t G = b->c->x->n_cols;
-    int32_t sum = 0;
-    iso_parallel(env, PARTS, count_part, j);
-    for (int64_t g = 0; g < G; g++) {
-        b->colptr[g] = sum;
-        for (int part = 0; part < PARTS; part++) {
-            int32_t n = b->next[part * G + g];
-            b->next[part * G + g] = sum;
-            sum += n;
-        }
-    }
-    b->colptr[G] = sum;
-    iso_parallel(env, PARTS, place_part, j);
-}
-
 iso_status iso_batcher_fill(iso_batcher *b, iso_env *env, const iso_kernels *k, const int64_t *index, int64_t n,
-                            bool by_column, iso_batch **batch, iso_error *err)
+                            iso_batch **batch, iso_error *err)
 {
     iso_status st = ISO_OK;
     const iso_cells *c = b->c;
@@ -185,12 +135,9 @@ iso_status iso_batcher_fill(iso_batcher *b, iso_env *env, const iso_kernels *k, 
     TRY(make_room(b, b->indptr[n], err));
     job j = {b, k, index, n};
     iso_parallel(env, (n + ROWS - 1) / ROWS, gather_block, &j);
-    if (by_column && !c->pictures) sort_by_column(env, &j);
     b->batch = (iso_batch){.n = n,
                            .x = {n, c->x->n_cols, b->indptr, b->indices, b->values},
                            .input_values = b->input_values,
-                           .colptr = b->colptr,
-                           .by_column = b->by_column,
                            .cells = b->cells,
                            .inputs = {[ISO_SLOT_LIBRARY] = b->library, [ISO_SLOT_CONTINUOUS] = b->continuous, [ISO_SLOT_IMAGE] = b->images},
                            .cell_loss = b->cell_loss};

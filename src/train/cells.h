@@ -45,10 +45,9 @@ void iso_batcher_free(iso_batcher *b);
 void iso_batcher_augment(iso_batcher *b, uint64_t seed, uint32_t epoch);
 /* From now on images stand in their standard attitude, or as they are; the former where the cells ask for it. */
 void iso_batcher_turn(iso_batcher *b, bool standard);
-/* The cells index[0..n-1]. by_column: also the column form that training needs. The batch is lent until the next
- * fill. */
+/* The cells index[0..n-1]. The batch is lent until the next fill. */
 iso_status iso_batcher_fill(iso_batcher *b, iso_env *env, const iso_kernels *k, const int64_t *index, int64_t n,
-                            bool by_column, iso_batch **batch, iso_error *err);
+                            iso_batch **batch, iso_error *err);
 
 /* Batchers that work ahead: the cells index[0..n-1] for training, while `then`, which the next call will ask for, is gathered by an idle
  * thread; n_then 0: nothing is. The batch is lent until the next call. Free waits for what is under way, on env. */

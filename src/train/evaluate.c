@@ -139,7 +139,7 @@ static iso_status evaluate_batch(iso_evaluator *e, int64_t at, int64_t n, int dr
     iso_status st = ISO_OK;
     iso_batch *b;
     bool weights = samples > 0 && e->v->raw >= 0 && e->v->grid_kl < 0;    /* of a thousand grid variables no sample of weights is large enough */
-    TRY(iso_batcher_fill(e->batcher, e->env, e->k, e->index, n, false, &b, err));
+    TRY(iso_batcher_fill(e->batcher, e->env, e->k, e->index, n, &b, err));
     iso_settings s = {.seed = seed, .kl_weight = 1};
     if (draws == 0 && !weights) {
         iso_plan_run(e->encode, e->env, e->k, b, &s);
@@ -204,7 +204,7 @@ iso_status iso_evaluate_given(iso_evaluator *e, const int64_t *index, int64_t n,
     for (int64_t at = 0, m; at < n; at += m) {
         iso_batch *b;
         m = next_batch(e, index, at, n);
-        TRY(iso_batcher_fill(e->batcher, e->env, e->k, e->index, m, false, &b, err));
+        TRY(iso_batcher_fill(e->batcher, e->env, e->k, e->index, m, &b, err));
         for (int64_t i = 0; i < m * L; i++) e->z[i] = (real)z[at * L + i];
         b->inputs[ISO_SLOT_Z] = e->z;
         iso_plan_run(e->given, e->env, e->k, b, &(iso_settings){.kl_weight = 1});
@@ -226,7 +226,7 @@ iso_status iso_evaluate_reconstructed(iso_evaluator *e, const int64_t *index, in
         iso_batch *b;
         FAIL_IF(iso_env_interrupted(e->env), ISO_EINTERRUPT, "interrupted");
         m = next_batch(e, index, at, n);
-        TRY(iso_batcher_fill(e->batcher, e->env, e->k, e->index, m, false, &b, err));
+        TRY(iso_batcher_fill(e->batcher, e->env, e->k, e->index, m, &b, err));
         iso_plan_run(e->again, e->env, e->k, b, &(iso_settings){.kl_weight = 1});
         const real *x = iso_plan_value(e->again, e->v->reconstructed);
         for (int64_t i = 0; i < m * P; i++) out[at * P + i] = (float)x[i];

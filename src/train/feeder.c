@@ -48,7 +48,7 @@ static void gather(void *arg, int64_t block)
 {
     iso_feeder *f = arg;
     (void)block;
-    f->status = iso_batcher_fill(f->batchers[!f->now], f->alone, f->k, f->ahead, f->n_ahead, true, &f->batch, &f->error);
+    f->status = iso_batcher_fill(f->batchers[!f->now], f->alone, f->k, f->ahead, f->n_ahead, &f->batch, &f->error);
 }
 
 iso_status iso_feeder_next(iso_feeder *f, iso_env *env, const iso_kernels *k, const int64_t *index, int64_t n, const int64_t *then, int64_t n_then,
@@ -64,7 +64,7 @@ iso_status iso_feeder_next(iso_feeder *f, iso_env *env, const iso_kernels *k, co
         f->now = !f->now;
         *batch = f->batch;
     } else {
-        TRY(iso_batcher_fill(f->batchers[f->now], env, k, index, n, true, batch, err));
+        TRY(iso_batcher_fill(f->batchers[f->now], env, k, index, n, batch, err));
     }
     if (n_then == 0) goto done;
     memcpy(f->ahead, then, (size_t)n_then * sizeof *then);

@@ -71,7 +71,7 @@ static iso_status one_step(head *h, int epoch, int64_t first, double rate, iso_e
     iso_batch *b;
     int64_t n = h->n - first < h->batch ? h->n - first : h->batch;
     for (int64_t i = 0; i < n; i++) h->index[i] = h->bag[h->order[first + i]];
-    TRY(iso_batcher_fill(h->batcher, h->env, h->k, h->index, n, true, &b, err));
+    TRY(iso_batcher_fill(h->batcher, h->env, h->k, h->index, n, &b, err));
     draw_places(h, n, epoch, first);
     b->inputs[ISO_SLOT_Z] = h->z;
     iso_plan_run(h->plan, h->env, h->k, b, &(iso_settings){.training = true, .seed = h->o->seed, .draw = (uint32_t)epoch, .kl_weight = 1});

@@ -17,8 +17,8 @@ extern const iso_kernels KERNEL(iso_kernels);
 
 void KERNEL(csr_linear)(const iso_batch_csr *x, const real *values, const real *w, const real *bias, int64_t H, real *y,
                         int64_t row0, int64_t row1, int64_t col0, int64_t col1);
-void KERNEL(csr_linear_dw)(const int64_t *colptr, const iso_column_entry *entries, const real *dy, int64_t H, real *dw,
-                           bool accumulate, int64_t columns);
+void KERNEL(csr_linear_dw)(const iso_batch_csr *x, const real *values, const real *dy, int64_t H, int64_t *cursor, real *dw, bool accumulate,
+                           int64_t col0, int64_t col1);
 double KERNEL(adam)(const iso_adam_step *a, int64_t n, const real *g, real *p, real *m, real *v);
 void KERNEL(dropout_mask)(iso_rng_key key, uint64_t item, int64_t n, int32_t threshold, real keep, real *mask);
 double KERNEL(sum_squares)(const real *x, int64_t n);

@@ -9,33 +9,51 @@
 typedef real vec __attribute__((vector_size(REGISTER_BYTES), aligned(sizeof(real))));
 enum { LANES = REGISTER_BYTES / sizeof(real), CHUNK = 8 * LANES };
 
-/* y[0..CHUNK) += sum over n entries of value * rows[index][0..CHUNK); rows are H apart. Indices and values stand
- * index_step and value_step elements apart. */
-static inline void gather_chunk(int64_t n, const int32_t *index, int index_step, const real *values, int value_step,
-                                const real *rows, int64_t H, real *y)
+/* y[0..CHUNK) += sum over n entries of value * rows[index][0..CHUNK); rows are H apart. */
+static inline void gather_chunk(int64_t n, const int32_t *index, const real *values, const real *rows, int64_t H, real *y)
 {
     vec *out = (vec *)y;
     vec s0 = out[0], s1 = out[1], s2 = out[2], s3 = out[3], s4 = out[4], s5 = out[5], s6 = out[6], s7 = out[7];
     for (int64_t e = 0; e < n; e++) {
-        const vec *w = (const vec *)(rows + index[e * index_step] * H);
-        real v = values[e * value_step];
+        const vec *w = (const vec *)(rows + index[e] * H);
+        real v = values[e];
         s0 += v * w[0], s1 += v * w[1], s2 += v * w[2], s3 += v * w[3];
         s4 += v * w[4], s5 += v * w[5], s6 += v * w[6], s7 += v * w[7];
     }
     out[0] = s0, out[1] = s1, out[2] = s2, out[3] = s3, out[4] = s4, out[5] = s5, out[6] = s6, out[7] = s7;
 }
 
-/* Entries of row r from cursor[r] on that lie before column `end`: adds them to y, and moves the cursor. */
+/* Its transpose: rows[index - first][0..CHUNK) += value * y[0..CHUNK) for n entries. */
+static inline void scatter_chunk(int64_t n, const int32_t *index, int64_t first, const real *values, const real *y, int64_t H, real *rows)
+{
+    const vec *in = (const vec *)y;
+    vec y0 = in[0], y1 = in[1], y2 = in[2], y3 = in[3], y4 = in[4], y5 = in[5], y6 = in[6], y7 = in[7];
+    for (int64_t e = 0; e < n; e++) {
+        vec *w = (vec *)(rows + (index[e] - first) * H);
+        real v = values[e];
+        w[0] += v * y0, w[1] += v * y1, w[2] += v * y2, w[3] += v * y3;
+        w[4] += v * y4, w[5] += v * y5, w[6] += v * y6, w[7] += v * y7;
+    }
+}
+
+/* Entries of row r from *cursor on that lie before column `end`: returns how many, and moves the cursor. */
+static inline int64_t entries_before(const iso_batch_csr *x, int64_t r, int32_t end, int64_t *cursor)
+{
+    int64_t from = *cursor, to = from;
+    while (to < x->indptr[r + 1] && x->indices[to] < end) to++;
+    *cursor = to;
+    return to - from;
+}
+
+/* Entries of row r from *cursor on that lie before column `end`: adds them to y, and moves the cursor. */
 static void csr_row(const iso_batch_csr *x, const real *values, const real *w, int64_t H, int64_t r, int32_t end,
                     int64_t *cursor, real *y)
 {
-    int64_t from = *cursor, to = from, h = 0;
-    while (to < x->indptr[r + 1] && x->indices[to] < end) to++;
-    *cursor = to;
-    const int32_t *index = x->indices + from;
-    const real *v = values + from;
-    for (; h + CHUNK <= H; h += CHUNK) gather_chunk(to - from, index, 1, v, 1, w + h, H, y + h);
-    for (int64_t e = 0; h < H && e < to - from; e++)
+    const int32_t *index = x->indices + *cursor;
+    const real *v = values + *cursor;
+    int64_t n = entries_before(x, r, end, cursor), h = 0;
+    for (; h + CHUNK <= H; h += CHUNK) gather_chunk(n, index, v, w + h, H, y + h);
+    for (int64_t e = 0; h < H && e < n; e++)
         for (int64_t k = h; k < H; k++) y[k] += v[e] * w[index[e] * H + k];
 }
 
@@ -72,19 +90,18 @@ void KERNEL(csr_linear)(const iso_batch_csr *x, const real *values, const real *
     }
 }
 
-/* A chunk of dy's columns at a time: for a usual batch it stays in the first cache. */
-void KERNEL(csr_linear_dw)(const int64_t *colptr, const iso_column_entry *entries, const real *dy, int64_t H, real *dw,
-                           bool accumulate, int64_t columns)
+/* Some columns, whose gradient stays in the first or second cache, row by row: the order of every sum is that of the rows. */
+void KERNEL(csr_linear_dw)(const iso_batch_csr *x, const real *values, const real *dy, int64_t H, int64_t *cursor, real *dw, bool accumulate,
+                           int64_t col0, int64_t col1)
 {
-    int64_t h = 0;
-    if (!accumulate) memset(dw, 0, (size_t)(columns * H) * sizeof *dw);
-    for (; h + CHUNK <= H; h += CHUNK)
-        for (int64_t c = 0; c < columns; c++) {
-            const iso_column_entry *in = entries + colptr[c];
-            gather_chunk(colptr[c + 1] - colptr[c], &in->row, sizeof *in / sizeof in->row, &in->value,
-                         sizeof *in / sizeof in->value, dy + h, H, dw + c * H + h);
-        }
-    for (int64_t c = 0; h < H && c < columns; c++)
-        for (int64_t e = colptr[c]; e < colptr[c + 1]; e++)
-            for (int64_t k = h; k < H; k++) dw[c * H + k] += entries[e].value * dy[entries[e].row * H + k];
+    if (!accumulate) memset(dw, 0, (size_t)((col1 - col0) * H) * sizeof *dw);
+    for (int64_t r = 0; r < x->n_rows; r++) {
+        if (cursor[r] < 0) cursor[r] = entry_at(x, r, col0);
+        const int32_t *index = x->indices + cursor[r];
+        const real *v = values + cursor[r], *y = dy + r * H;
+        int64_t n = entries_before(x, r, (int32_t)col1, &cursor[r]), h = 0;
+        for (; h + CHUNK <= H; h += CHUNK) scatter_chunk(n, index, col0, v, y + h, H, dw + h);
+        for (int64_t e = 0; h < H && e < n; e++)
+            for (int64_t k = h; k < H; k++) dw[(index[e] - col0) * H + k] += v[e] * y[k];
+    }
 }
