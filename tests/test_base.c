@@ -100,6 +100,26 @@ static void every_block_runs_once(void **state)
     }
 }
 
+/* A task beside the jobs runs once, whoever does it, and has ended after the wait. */
+static void a_task_aside_runs_once(void **state)
+{
+    (void)state;
+    enum { N = 33 };
+    for (int threads = 1; threads <= 4; threads++) {
+        iso_env *env = iso_env_new(threads);
+        int64_t hits[N] = {0}, aside[1] = {0};
+        iso_aside_wait(env);                             /* nothing to wait for */
+        for (int round = 0; round < 3000; round++) {
+            iso_aside(env, hit, &(hit_args){aside});
+            for (int job = 0; job < round % 4; job++) iso_parallel(env, N, hit, &(hit_args){hits});
+            iso_aside_wait(env);
+            assert_int_equal(aside[0], round + 1);
+        }
+        for (int i = 0; i < N; i++) assert_int_equal(hits[i], 3000 / 4 * 6);
+        iso_env_free(env);
+    }
+}
+
 static void sizes_are_checked(void **state)
 {
     (void)state;
@@ -169,7 +189,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(philox_known_answers),  cmocka_unit_test(laws_have_their_moments),
-        cmocka_unit_test(permutation_is_one),    cmocka_unit_test(every_block_runs_once),
+        cmocka_unit_test(permutation_is_one),    cmocka_unit_test(every_block_runs_once), cmocka_unit_test(a_task_aside_runs_once),
         cmocka_unit_test(large_arrays_lie_in_files), cmocka_unit_test(sizes_are_checked),     cmocka_unit_test(errors_say_where),
         cmocka_unit_test(messages_are_tame),
     };
