@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 enum { TILE = 16, PAIR = 32 };           /* rows and columns of sums; of two tiles side by side, and what a product sums over */
+enum { PAGE = 4096 / sizeof(float) };    /* how far weights are fetched ahead, which the CPU itself does within a page alone */
 
 /* -------------------------------------------------------------------------------------- does it work here? */
 
@@ -93,6 +94,7 @@ static void lay_pairs(const float *x, int64_t rows, int64_t cols, iso_bf16 *to)
     for (int64_t r = 0; r < iso_layer_padded(rows); r += 2, to += 2 * width)
         for (int64_t c = 0; c < width; c += TILE) {
             const float *from = x + r * cols + c;
+            _mm_prefetch(from + PAGE, _MM_HINT_T0), _mm_prefetch(from + cols + PAGE, _MM_HINT_T0);
             _mm512_storeu_si512(to + 2 * c, in_pairs(load(from, r < rows ? cols - c : 0), load(from + cols, r + 1 < rows ? cols - c : 0)));
         }
 }
@@ -106,6 +108,7 @@ static void lay_transposed(const float *x, int64_t rows, int64_t cols, iso_bf16 
             __m512i v[TILE];
             for (int i = 0; i < TILE; i++) {
                 const float *from = x + (r + i) * cols + c;
+                _mm_prefetch(from + PAGE, _MM_HINT_T0), _mm_prefetch(from + PAGE + TILE, _MM_HINT_T0);
                 int64_t left = r + i < rows ? cols - c : 0;
                 v[i] = in_a_row(load(from, left), load(from + TILE, left - TILE));
             }

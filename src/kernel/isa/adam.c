@@ -56,8 +56,10 @@ static inline int64_t step_vectors(const iso_adam_step *a, int64_t n, const real
                  rate = _mm512_set1_ps(a->rate), two = _mm512_set1_ps(2);
     const __m512i sign = _mm512_set1_epi32(INT32_MIN);
     __m512 sum = _mm512_setzero_ps();
+    enum { PAGE = 4096 / sizeof(real) };       /* ahead: the CPU itself fetches ahead within a page alone */
     int64_t i = 0;
     for (; i + 16 <= n; i += 16) {
+        __builtin_prefetch(p + i + PAGE, 1), __builtin_prefetch(m + i + PAGE, 1), __builtin_prefetch(v + i + PAGE, 1);
         __m512 gi = _mm512_loadu_ps(g + i), pi = _mm512_loadu_ps(p + i), vi = _mm512_loadu_ps(v + i);
         sum = _mm512_fmadd_ps(gi, gi, sum);
         gi = _mm512_mul_ps(gi, scale);
