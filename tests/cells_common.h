@@ -108,7 +108,7 @@ static inline iso_train_options test_training(int epochs, int64_t batch)
 {
     return (iso_train_options){.max_epochs = epochs,
                                .batch_size = batch,
-                               .adam = {4e-3, 0.9, 0.999, 0.01, 1e-6},
+                               .adam = {4e-3, 0.9, 0.999, 0.01, 1e-6, 0},
                                .cosine = true,
                                .kl_weight = 1,
                                .kl_warmup = 0.25,

@@ -57,7 +57,7 @@ static void check_linear_gaussian(double variance, int active, int steps)
     assert_int_equal(iso_vae_build(&c, 5, &v, &err), ISO_OK);
     iso_train_options o = {.max_epochs = steps,
                            .batch_size = N,
-                           .adam = {0.01, 0.9, 0.999, 1e-8, 0},
+                           .adam = {0.01, 0.9, 0.999, 1e-8, 0, 0},
                            .cosine = true,
                            .kl_weight = 1,
                            .free_bits_groups = 1,

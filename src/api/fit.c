@@ -57,7 +57,7 @@ iso_train_options iso_training_options(const iso_options *o, int64_t n_train, bo
     return (iso_train_options){.max_epochs = planned_epochs(o, n_train, images),
                                .batch_size = iso_opt_int(o, "batch_size"),
                                .adam = {iso_opt_real(o, "learning_rate"), 0.9, 0.999, iso_opt_real(o, "adam_epsilon"),
-                                        iso_opt_real(o, "weight_decay")},
+                                        iso_opt_real(o, "weight_decay"), 0},
                                .lr_warmup = iso_opt_real(o, "lr_warmup"),
                                .cosine = strcmp(iso_opt_text(o, "lr_schedule"), "cosine") == 0,
                                .gradient_clip = iso_opt_real(o, "gradient_clip"),
