@@ -124,6 +124,8 @@ static void lay_gradient(const float *d, int64_t rows, int64_t cols, int64_t ste
 {
     int64_t width = iso_layer_padded(cols), height = iso_layer_padded(rows);
     float total[ISO_LAYER_COLUMNS] = {0};
+    const __m512i first = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), next = _mm512_set1_epi16(TILE);
+    const __m512i pairs = _mm512_or_si512(first, _mm512_slli_epi32(_mm512_add_epi32(first, _mm512_set1_epi32(PAIR)), 16));     /* of two rows of PAIR */
     for (int64_t r = 0; r < height; r += PAIR)
         for (int64_t c = 0; c < width; c += PAIR) {
             __m512 low = _mm512_loadu_ps(total + c), high = _mm512_loadu_ps(total + c + TILE);
@@ -136,9 +138,10 @@ static void lay_gradient(const float *d, int64_t rows, int64_t cols, int64_t ste
                 int64_t n0 = even < rows ? cols - c : 0, n1 = even + 1 < rows ? cols - c : 0;
                 __m512 a0 = load(from, n0), a1 = load(from + TILE, n0 - TILE), b0 = load(from + step, n1), b1 = load(from + step + TILE, n1 - TILE);
                 low = _mm512_add_ps(_mm512_add_ps(low, a0), b0), high = _mm512_add_ps(_mm512_add_ps(high, a1), b1);
-                _mm512_storeu_si512(by_row + even * width + c, in_a_row(a0, a1));
-                _mm512_storeu_si512(by_row + (even + 1) * width + c, in_a_row(b0, b1));
-                left[i] = in_pairs(a0, b0), right[i] = in_pairs(a1, b1);
+                __m512i a = in_a_row(a0, a1), b = in_a_row(b0, b1);
+                _mm512_storeu_si512(by_row + even * width + c, a);
+                _mm512_storeu_si512(by_row + (even + 1) * width + c, b);
+                left[i] = _mm512_permutex2var_epi16(a, pairs, b), right[i] = _mm512_permutex2var_epi16(a, _mm512_add_epi16(pairs, next), b);
             }
             _mm512_storeu_ps(total + c, low);
             _mm512_storeu_ps(total + c + TILE, high);

@@ -74,7 +74,7 @@ static int64_t entry_at(const iso_batch_csr *x, int64_t r, int64_t col)
 void KERNEL(csr_linear)(const iso_batch_csr *x, const real *values, const real *w, const real *bias, int64_t H, real *y,
                         int64_t row0, int64_t row1, int64_t col0, int64_t col1)
 {
-    enum { ROWS = 1024, BLOCK_BYTES = 96 << 10 };
+    enum { ROWS = 1024, BLOCK_BYTES = 96 << 10, LINE = 64 / sizeof(real) };
     int64_t cursor[ROWS], columns = BLOCK_BYTES / (H * (int64_t)sizeof(real));
     if (columns < 1) columns = 1;
     for (int64_t first = row0; first < row1; first += ROWS) {
@@ -85,7 +85,12 @@ void KERNEL(csr_linear)(const iso_batch_csr *x, const real *values, const real *
         }
         for (int64_t c = col0; c < col1; c += columns) {
             int32_t end = (int32_t)(col1 - c < columns ? col1 : c + columns);
-            for (int64_t r = 0; r < n; r++) csr_row(x, values, w, H, first + r, end, &cursor[r], y + (first + r) * H);
+            const real *next = w + end * H;                            /* the next block's weights come bit by bit meanwhile */
+            int64_t left = (col1 - end < columns ? col1 - end : columns) * H, share = (left + n - 1) / n;
+            for (int64_t r = 0; r < n; r++) {
+                for (int64_t i = r * share; i < (r + 1) * share; i += LINE) __builtin_prefetch(next + i, 0, 2);
+                csr_row(x, values, w, H, first + r, end, &cursor[r], y + (first + r) * H);
+            }
         }
     }
 }
