@@ -125,12 +125,12 @@ static void linear_rounds_its_operands(void **state)
         run(&half, true, add, env, NULL, NULL);
         run(&whole, false, add, env, NULL, NULL);
         for (int i = 0; i < CELLS * OUT; i++) assert_true(fabsf(half.y[i] - whole.y[i]) < 1e-4f);
-        for (int i = 0; i < CELLS * IN; i++) assert_true(fabsf(half.dx[i] - whole.dx[i]) < 4e-4f);
-        for (int i = 0; i < OUT * IN; i++) assert_true(fabsf(half.dw[i] - whole.dw[i]) < 4e-4f);
+        for (int i = 0; i < CELLS * IN; i++) assert_true(fabsf(half.dx[i] - whole.dx[i]) < 1e-4f);
+        for (int i = 0; i < OUT * IN; i++) assert_true(fabsf(half.dw[i] - whole.dw[i]) < 1e-4f);
         for (int i = 0; i < OUT; i++) {                 /* the bias's gradient is not rounded */
             float sum = 0;
             for (int c = 0; c < CELLS; c++) sum += half.d[c * OUT + i];
-            assert_true(fabsf(half.db[i] - (float)(add + 1) * sum) < 4e-5f);
+            assert_true(fabsf(half.db[i] - (float)(add + 1) * sum) < 1e-5f);
         }
         if (add == 0) first = half;
     }

@@ -151,6 +151,28 @@ static void test_best_is_kept(void **state)
 }
 
 /* A learning rate that blows up is halved until it does not, and the result is finite. */
+/* A clip sees the whole gradient before the step: one that never acts changes nothing but rounding, one that always does changes much. */
+static void test_clip(void **state)
+{
+    (void)state;
+    test_cells t;
+    trained r;
+    double elbo[3];
+    const double clips[] = {0, 1e9, 1e-4};
+    test_cells_counts(&t, CELLS, GENES, 4, 300);
+    for (int k = 0; k < 3; k++) {
+        iso_train_options o = test_training(5, 64);
+        o.gradient_clip = clips[k], o.adam.epsilon = 1;            /* so that the size of a gradient counts */
+        train(&r, &t, test_config(GENES, "nb", 5, 64), o, 2, CELLS - TRAIN);
+        assert_int_equal(r.status, ISO_OK);
+        elbo[k] = r.h.epochs[4].validation_elbo;
+        assert_true(r.h.epochs[4].gradient_norm > 1e-3);           /* as it was before the clip */
+        trained_free(&r);
+    }
+    assert_true(fabs(elbo[1] / elbo[0] - 1) < 1e-5 && elbo[2] < elbo[0] - 1);
+    test_cells_free(&t);
+}
+
 static void test_roll_back(void **state)
 {
     (void)state;
@@ -256,7 +278,7 @@ int main(void)
         cmocka_unit_test(test_same_bits),        cmocka_unit_test(test_training_learns),
         cmocka_unit_test(test_kl_schedule),      cmocka_unit_test(test_rate_schedule),
              cmocka_unit_test(test_early_stopping_waits),
-        cmocka_unit_test(test_best_is_kept),     cmocka_unit_test(test_roll_back),
+        cmocka_unit_test(test_best_is_kept),     cmocka_unit_test(test_roll_back), cmocka_unit_test(test_clip),
         cmocka_unit_test(test_culprit_is_named), cmocka_unit_test(test_interrupt_keeps_what_was_reached),
         cmocka_unit_test(test_too_few_cells),
     };

@@ -18,7 +18,7 @@ enum { PAGE = 4096 / sizeof(float) };    /* how far weights are fetched ahead, w
 /* -------------------------------------------------------------------------------------- does it work here? */
 
 /* Linux gives a process tiles on request, if the CPU has them; a thread that it has already, too. */
-static bool usable(void)
+bool iso_tiles_usable(void)
 {
     enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
     return __builtin_cpu_supports("avx512bf16") && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
@@ -252,11 +252,11 @@ static void backward(const iso_layer *l, const iso_layer_block *b, const iso_bf1
     _tile_release();
 }
 
-const iso_layer_way iso_layer_by_tiles = {usable, lay_out, forward, backward};
+const iso_layer_way iso_layer_by_tiles = {lay_out, forward, backward};
 
 #else
 
-static bool never(void) { return false; }
-const iso_layer_way iso_layer_by_tiles = {.usable = never};
+bool iso_tiles_usable(void) { return false; }
+const iso_layer_way iso_layer_by_tiles = {0};
 
 #endif

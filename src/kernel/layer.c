@@ -1,17 +1,9 @@
 /* layer.c: who does which columns of a layer, and how a CPU without tiles does them: by products of gemm.c. */
 #include "layer.h"
 
-enum { FEW_GROUPS = 4, MANY_GROUPS = 16, GROUP_BLOCKS = 4 };
-
 /* -------------------------------------------------------------------------------------- blocks by products of gemm.c */
 
-static bool always(void) { return true; }
-
 static void to_bf16(const real *x, iso_bf16 *y, int64_t n) { iso_kernels_best()->to_bf16(x, y, n); }
-static void add_bias(const iso_layer *l, const iso_layer_block *b)
-{
-    if (l->bias) iso_kernels_best()->add_to_rows(l->bias + b->c, l->B, b->n, l->N, l->y + b->c);
-}
 static void sum_bias(const iso_layer *l, const iso_layer_block *b, iso_bf16 *half)
 {
     iso_kernels_best()->sum_rows(l->d + b->c, l->B, b->n, l->N, l->add_bias, l->dbias ? l->dbias + b->c : NULL, half);
@@ -27,7 +19,7 @@ static void half_forward(const iso_layer *l, const iso_layer_block *b, const iso
 {
     to_bf16(l->w + b->c * l->K, b->half, b->n * l->K);
     iso_gemm_bf16(false, true, l->B, b->n, l->K, x, l->K, b->half, l->K, 0, l->y + b->c, l->N);
-    add_bias(l, b);
+    if (l->bias) iso_kernels_best()->add_to_rows(l->bias + b->c, l->B, b->n, l->N, l->y + b->c);
 }
 
 static void half_backward(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x)
@@ -40,13 +32,6 @@ static void half_backward(const iso_layer *l, const iso_layer_block *b, const is
     iso_gemm_bf16(false, false, l->B, l->K, b->n, d, b->n, w, l->K, b->add_x ? 1 : 0, b->dx, iso_layer_padded(l->K));
 }
 
-static void whole_forward(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x)
-{
-    (void)x;
-    iso_gemm_serial(false, true, l->B, b->n, l->K, 1, l->x, l->K, l->w + b->c * l->K, l->K, 0, l->y + b->c, l->N);
-    add_bias(l, b);
-}
-
 static void whole_backward(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x)
 {
     (void)x;
@@ -56,10 +41,16 @@ static void whole_backward(const iso_layer *l, const iso_layer_block *b, const i
                                iso_layer_padded(l->K));
 }
 
-static const iso_layer_way by_half = {always, half_lay_out, half_forward, half_backward},
-                           by_whole = {always, NULL, whole_forward, whole_backward};
+static const iso_layer_way by_half = {half_lay_out, half_forward, half_backward}, by_whole = {.backward = whole_backward};
 
 /* -------------------------------------------------------------------------------------- groups */
+
+int64_t iso_layer_groups(int64_t blocks)
+{
+    enum { FEW = 4, BLOCKS = 4 };        /* groups, if there are as many blocks; blocks a group */
+    int64_t groups = blocks / BLOCKS < FEW ? FEW : blocks / BLOCKS > ISO_LAYER_GROUPS ? ISO_LAYER_GROUPS : blocks / BLOCKS;
+    return groups < blocks ? groups : blocks;
+}
 
 /* What memory holds, in reals: x; then of each group the gradient of a block's weights, its part of dx, numbers of 16 bits. */
 typedef struct layout { int64_t blocks, groups, x, dw, dx, half; } layout;
@@ -68,8 +59,7 @@ static layout layout_of(int64_t B, int64_t K, int64_t N)
 {
     const int64_t per_real = sizeof(real) / sizeof(iso_bf16);
     int64_t b = iso_layer_padded(B), k = iso_layer_padded(K), blocks = (N + ISO_LAYER_COLUMNS - 1) / ISO_LAYER_COLUMNS;
-    int64_t groups = blocks / GROUP_BLOCKS < FEW_GROUPS ? FEW_GROUPS : blocks / GROUP_BLOCKS > MANY_GROUPS ? MANY_GROUPS : blocks / GROUP_BLOCKS;
-    return (layout){.blocks = blocks, .groups = groups < blocks ? groups : blocks, .x = b * k / per_real, .dw = ISO_LAYER_COLUMNS * k, .dx = b * k,
+    return (layout){.blocks = blocks, .groups = iso_layer_groups(blocks), .x = b * k / per_real, .dw = ISO_LAYER_COLUMNS * k, .dx = b * k,
                     .half = ISO_LAYER_COLUMNS * (2 * b + k) / per_real};
 }
 
@@ -81,7 +71,7 @@ int64_t iso_layer_work(int64_t B, int64_t K, int64_t N)
     return m.x + m.groups * group_size(&m);
 }
 
-typedef struct job { const iso_layer *l; const iso_layer_way *how; layout m; bool backward; double squares[MANY_GROUPS]; } job;
+typedef struct job { const iso_layer *l; const iso_layer_way *how; layout m; bool backward; double squares[ISO_LAYER_GROUPS]; } job;
 
 static real *group_of(const job *j, int64_t group) { return j->l->work + j->m.x + group * group_size(&j->m); }
 static real *dx_of(const job *j, int64_t group) { return group_of(j, group) + j->m.dw; }
@@ -121,7 +111,7 @@ static void add_groups(void *arg, int64_t block)
 
 static void run(iso_env *env, const iso_layer *l, bool backward)
 {
-    job j = {.l = l, .how = !l->bf16 ? &by_whole : iso_layer_by_tiles.usable() ? &iso_layer_by_tiles : &by_half,
+    job j = {.l = l, .how = !l->bf16 ? &by_whole : iso_tiles_usable() ? &iso_layer_by_tiles : &by_half,
              .m = layout_of(l->B, l->K, l->N), .backward = backward};
     if (j.how->lay_out) j.how->lay_out(l, backward, (iso_bf16 *)l->work);
     iso_parallel(env, j.m.groups, one_group, &j);

@@ -25,8 +25,12 @@ typedef struct iso_layer {
 } iso_layer;
 
 int64_t iso_layer_work(int64_t B, int64_t K, int64_t N);
-void iso_layer_forward(iso_env *env, const iso_layer *l);
+void iso_layer_forward(iso_env *env, const iso_layer *l);      /* bf16 alone; else iso_gemm does it */
 void iso_layer_backward(iso_env *env, const iso_layer *l);
+
+/* Into how many groups blocks are cut. */
+enum { ISO_LAYER_GROUPS = 16 };      /* at most */
+int64_t iso_layer_groups(int64_t blocks);
 
 /* How blocks are done. Numbers of 16 bits are laid out in rows and columns padded to ISO_LAYER_PAD. */
 enum { ISO_LAYER_PAD = 32 };
@@ -36,13 +40,14 @@ static inline int64_t iso_layer_padded(int64_t n) { return (n + ISO_LAYER_PAD - 
 typedef struct iso_layer_block { int64_t c, n; iso_bf16 *half; real *dw, *dx; bool add_w, add_x; } iso_layer_block;
 
 typedef struct iso_layer_way {
-    bool (*usable)(void);
     /* x, once for all blocks, in numbers of 16 bits, as the forward product or the weights' gradient wants it. NULL: x as it is. */
     void (*lay_out)(const iso_layer *l, bool backward, iso_bf16 *x);
-    void (*forward)(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x);
+    void (*forward)(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x);     /* bf16 alone */
     void (*backward)(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x);    /* dbias, and dw, dx of the block */
 } iso_layer_way;
 
-extern const iso_layer_way iso_layer_by_tiles;       /* bfloat16 with AMX */
+/* bfloat16 with AMX, if CPU and system have it. */
+bool iso_tiles_usable(void);
+extern const iso_layer_way iso_layer_by_tiles;
 
 #endif

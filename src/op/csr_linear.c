@@ -1,18 +1,14 @@
 /* csr_linear: y = f(x) W + b with the batch's sparse counts: the first layer of an encoder.
  *   in 0  W [G, H] (a gene's weights are a row)      in 1  b [1, H], may be missing      out  y [B, H]
  * f(x) comes with the batch (input_values): log1p of counts, or another transform that keeps zeros. */
+#include "kernel/layer.h"
 #include "op.h"
 
 enum { ROWS = 32, COLUMNS = 128 };              /* cells, and genes, a block */
-enum { FEW_GROUPS = 4, MANY_GROUPS = 16, GROUP_BLOCKS = 4 };
 
-/* Groups of blocks of genes. In training a group's weights are read, and stepped, by the thread that has them in its cache. */
+/* Groups of blocks of genes, as those of a layer. In training a group's weights are read, and stepped, by the thread that has them in its cache. */
 static int64_t blocks_of(int64_t genes) { return (genes + COLUMNS - 1) / COLUMNS; }
-static int64_t groups_of(int64_t genes)
-{
-    int64_t groups = blocks_of(genes) / GROUP_BLOCKS;
-    return groups < FEW_GROUPS ? FEW_GROUPS : groups > MANY_GROUPS ? MANY_GROUPS : groups;
-}
+static int64_t groups_of(int64_t genes) { return iso_layer_groups(blocks_of(genes)); }
 
 static const char *shape(const iso_graph *g, iso_node *n)
 {
@@ -33,7 +29,7 @@ static int64_t work_size(const iso_graph *g, const iso_node *n, int64_t cells, b
     return groups_of(g->nodes[n->in[0]].rows) * (backward ? cursors(cells) + COLUMNS * n->cols : cells * n->cols);
 }
 
-typedef struct job { const iso_args *a; int64_t genes, groups; double squares[MANY_GROUPS]; } job;
+typedef struct job { const iso_args *a; int64_t genes, groups; double squares[ISO_LAYER_GROUPS]; } job;
 
 static job job_of(const iso_args *a) { return (job){.a = a, .genes = a->in_rows[0], .groups = groups_of(a->in_rows[0])}; }
 

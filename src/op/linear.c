@@ -37,9 +37,10 @@ static iso_layer layer_of(const iso_args *a)
 static void forward(const iso_args *a)
 {
     int64_t K = a->in_cols[0], N = a->cols;
-    iso_layer l = layer_of(a);
-    if (a->node->i[0] && a->settings->training) iso_layer_forward(a->env, &l);
-    else iso_gemm(a->env, false, true, a->rows, N, K, 1, a->in[0], K, a->in[1], K, 0, a->out, N, a->in[2]);
+    if (a->node->i[0] && a->settings->training) {
+        iso_layer l = layer_of(a);
+        iso_layer_forward(a->env, &l);
+    } else iso_gemm(a->env, false, true, a->rows, N, K, 1, a->in[0], K, a->in[1], K, 0, a->out, N, a->in[2]);
 }
 
 static void bias_block(void *arg, int64_t block)

@@ -4,7 +4,7 @@
  *     x = 0:  loss = -log Z,  Z = p + (1 - p) e^-y = p (1 + w)
  *             dloss/dy = w / (1 + w),   dloss/dpi = -p o (1 - e^-y) / (1 + w)
  *     x > 0:  loss = NB loss - log(1 - p),  dloss/dpi = p
- * A zero's loss is exact to a rounding of Z, 1e-7 nats: what is summed over genes is hundreds.
+ * A zero's loss is exact to a rounding or two of Z, 2e-7 nats: what is summed over genes is hundreds.
  * (scvi-tools writes the same as softplus(-pi - y) and softplus(-pi).) pi is used within +-DROPOUT_MAX, where p or 1 - p is
  * 4e-18: no finite loss becomes infinite. */
 #include "lik_nb.h"
