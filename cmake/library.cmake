@@ -20,14 +20,14 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
 endif()
 set(ISO_ISAS "${isas}" CACHE STRING "Instruction sets of the kernels; the best that a CPU has is chosen at run time")
 
-# kernel/amx.c asks the CPU before it does anything; compilers that do not know AMX make it an empty file.
+# kernel/amx*.c ask the CPU before they do anything; compilers that do not know AMX make them empty files.
 set(FLAGS_amx -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx512bf16 -mamx-tile -mamx-bf16)
 include(CheckCCompilerFlag)
 if("avx512" IN_LIST ISO_ISAS)
   string(REPLACE ";" " " flags_amx "${FLAGS_amx}")
   check_c_compiler_flag("${flags_amx}" HAS_AMX)
   if(HAS_AMX)
-    set_source_files_properties(${PROJECT_SOURCE_DIR}/src/kernel/amx.c PROPERTIES COMPILE_OPTIONS "${FLAGS_amx}" COMPILE_DEFINITIONS ISO_HAVE_AMX=1)
+    set_source_files_properties(${PROJECT_SOURCE_DIR}/src/kernel/amx.c ${PROJECT_SOURCE_DIR}/src/kernel/amx_convolution.c PROPERTIES COMPILE_OPTIONS "${FLAGS_amx}" COMPILE_DEFINITIONS ISO_HAVE_AMX=1)
   endif()
 endif()
 

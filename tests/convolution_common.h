@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
-#include "kernel/winograd.h"
+#include "kernel/convolution.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -14,10 +14,11 @@
 
 /* Images of even and odd sides; few channels and many, which go another way (kernel/winograd.c); no image, one, several. */
 static const struct { iso_conv c; int64_t n; bool winograd; } shapes[] = {
-    {{8, 8, 2, 3, 4, 2}, 3, false},    {{9, 7, 3, 5, 3, 1}, 2, false},   {{6, 6, 16, 8, 1, 1}, 2, false}, {{16, 12, 8, 32, 4, 2}, 5, true},
-    {{10, 14, 16, 40, 4, 2}, 3, true}, {{9, 7, 9, 33, 4, 2}, 2, true},   {{8, 8, 32, 32, 3, 1}, 4, true}, {{5, 7, 33, 47, 3, 1}, 3, true},
-    {{4, 4, 64, 32, 4, 2}, 150, true}, {{2, 2, 32, 32, 4, 2}, 2, true},  {{8, 8, 32, 32, 3, 1}, 0, true}, {{32, 32, 32, 32, 3, 1}, 15, true},
-    {{16, 16, 32, 32, 4, 2}, 7, true}, {{2, 2, 128, 32, 4, 2}, 240, true}, {{12, 20, 8, 33, 4, 2}, 40, true},
+    {{8, 8, 2, 3, 4, 2, false}, 3, false}, {{9, 7, 3, 5, 3, 1, false}, 2, false}, {{6, 6, 16, 8, 1, 1, false}, 2, false},
+    {{16, 12, 8, 32, 4, 2, false}, 5, true}, {{10, 14, 16, 40, 4, 2, false}, 3, true}, {{9, 7, 9, 33, 4, 2, false}, 2, true},
+    {{8, 8, 32, 32, 3, 1, false}, 4, true}, {{5, 7, 33, 47, 3, 1, false}, 3, true}, {{4, 4, 64, 32, 4, 2, false}, 150, true},
+    {{2, 2, 32, 32, 4, 2, false}, 2, true}, {{8, 8, 32, 32, 3, 1, false}, 0, true}, {{32, 32, 32, 32, 3, 1, false}, 15, true},
+    {{16, 16, 32, 32, 4, 2, false}, 7, true}, {{2, 2, 128, 32, 4, 2, false}, 240, true}, {{12, 20, 8, 33, 4, 2, false}, 40, true},
 };
 
 static real *noise(int64_t n, uint64_t seed)
@@ -173,10 +174,24 @@ static void check_backward(const iso_conv *c, int64_t n, const real *x, const re
     free(work), free(out), free(there), free(got);
 }
 
+static void round_to_bf16(real *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        float f = (float)x[i];
+        uint32_t bits;
+        memcpy(&bits, &f, sizeof bits);
+        bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u;
+        memcpy(&f, &bits, sizeof f);
+        x[i] = (real)f;
+    }
+}
+
+/* In bfloat16, numbers that it can hold are used: products of these are exact. */
 static void check(const iso_conv *c, int64_t n)
 {
     int64_t nx = n * c->height * c->width * c->in, ny = n * iso_conv_height(c) * iso_conv_width(c) * c->out, nw = c->out * c->size * c->size * c->in;
     real *x = noise(nx, 1), *y = noise(ny, 2), *w = noise(nw, 3), *bias = noise(c->in + c->out, 4);
+    if (c->bf16) round_to_bf16(x, nx), round_to_bf16(y, ny), round_to_bf16(w, nw);
     check_forward(c, n, x, y, w, bias);
     check_backward(c, n, x, y, w, false);
     check_backward(c, n, x, y, w, true);
@@ -191,11 +206,29 @@ static void against_loops(void **state)
         if (!iso_kernel_table[k]->supported()) continue;
         setenv("ISOLARIO_ISA", iso_kernel_table[k]->name, 1);
         for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
-            assert_true(iso_winograd_fits(&shapes[s].c) == shapes[s].winograd);
+            assert_true(iso_conv_by_winograd.fits(&shapes[s].c) == shapes[s].winograd);
             check(&shapes[s].c, shapes[s].n);
         }
     }
     unsetenv("ISOLARIO_ISA");
+}
+
+/* In bfloat16 by tiles, where the CPU has them: places that are fewer and more than a tile, one block of images and several. */
+static void by_tiles(void **state)
+{
+    (void)state;
+    static const struct { iso_conv c; int64_t n; } more[] = {{{64, 64, 2, 32, 4, 2, true}, 5}, {{16, 16, 32, 64, 4, 2, true}, 37},
+                                                             {{12, 20, 8, 64, 3, 1, true}, 33}, {{4, 4, 128, 96, 4, 2, true}, 64},
+                                                             {{16, 16, 64, 8, 1, 1, true}, 6}, {{6, 10, 1, 2, 4, 2, true}, 1}};
+    iso_conv odd = {8, 8, 3, 5, 3, 1, true};
+    assert_false(iso_conv_by_tiles.fits(&odd));      /* pairs of channels would straddle pixels */
+    for (size_t s = 0; s < sizeof more / sizeof *more; s++)
+        if (iso_conv_by_tiles.fits(&more[s].c)) check(&more[s].c, more[s].n);
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        iso_conv c = shapes[s].c;
+        c.bf16 = true;
+        if (iso_conv_by_tiles.fits(&c)) check(&c, shapes[s].n);
+    }
 }
 
 /* A plan makes room once, for its largest batch. */
@@ -203,12 +236,16 @@ static void room_for_fewer_images(void **state)
 {
     (void)state;
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
-        for (int64_t n = 1; n <= 70; n++) for (int backward = 0; backward < 2; backward++)
-                assert_true(iso_conv_work(&shapes[s].c, n, backward) <= iso_conv_work(&shapes[s].c, n + 1, backward));
+        for (int64_t n = 1; n <= 70; n++)
+            for (int k = 0; k < 4; k++) {
+                iso_conv c = shapes[s].c;
+                c.bf16 = k & 2;
+                assert_true(iso_conv_work(&c, n, k & 1) <= iso_conv_work(&c, n + 1, k & 1));
+            }
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(against_loops), cmocka_unit_test(room_for_fewer_images)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(against_loops), cmocka_unit_test(by_tiles), cmocka_unit_test(room_for_fewer_images)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -324,7 +324,6 @@ static iso_status new_of_images(iso_env *env, const iso_dataset *d, const iso_op
     iso_status st = ISO_OK;
     iso_vae_config c;
     TRY(take_covariates(m, d, o, err));
-    FAIL_IF(strcmp(iso_opt_text(o, "precision"), "float32") != 0, ISO_EUSAGE, "--precision bf16 is for counts; images train in float32");
     FAIL_IF(m->n_continuous || m->size_factor_key, ISO_EUSAGE, "images have neither continuous covariates nor size factors");
     TRY(configuration(m, o, &c, err));
     FAIL_IF(!c.likelihood->image, ISO_EUSAGE, "--likelihood %s is for counts; for images: gaussian, wavelet, photon, feature, mse", c.likelihood->name);
@@ -333,6 +332,7 @@ static iso_status new_of_images(iso_env *env, const iso_dataset *d, const iso_op
     c.n_genes = m->n_genes, c.dispersion = ISO_DISPERSION_GENE, c.batch_norm = false;
     TRY(iso_vae_build(&c, (uint64_t)iso_opt_int(o, "seed"), &m->v, err));
     iso_image_set_photons(m);
+    if (c.bf16 && !iso_tiles_usable()) iso_warn(env, "this CPU has no AMX: images train in float32, also with --precision bf16");
 done:
     return st;
 }

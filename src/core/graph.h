@@ -76,7 +76,7 @@ typedef struct iso_example {
     const char *what;
     int64_t cells, genes;                         /* of the batch; genes 0: the op reads no counts */
     int n_categories;                             /* of covariate slot 0 */
-    int i[4];
+    int i[5];
     double r[4];
     const void *pointer;
     bool training;
@@ -115,7 +115,7 @@ typedef struct iso_node {
     int64_t rows, cols;                           /* rows is used when not per_cell */
     int n_in;
     int in[ISO_MAX_IN];                           /* node numbers; -1 = optional input missing */
-    int i[4];                                     /* attributes, meaning set by the op */
+    int i[5];                                     /* attributes, meaning set by the op */
     double r[4];
     const void *pointer;
 } iso_node;

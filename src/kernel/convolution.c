@@ -1,16 +1,14 @@
-/* convolution.c: convolutions of channels-last images, as dense products.
+/* convolution.c: convolutions of channels-last images: which way they go, and the way that fits all of them, by dense products.
  *
  * The patch of pixels under the kernel at each place of the output is copied into a row, and rows are multiplied by the
  * weights; a pixel's neighbours along x lie side by side, so that a row is `size` copies. Rows are made a few at a time
  * and stay in cache. The adjoint multiplies first and adds rows back to their pixels.
  *
- * Kernels that allow it go another way, kernel/winograd.c.
- *
  * Kernels of 1 x 1 need no rows: the pixels are them.
  *
  * Images are dealt to LANES lanes by their number alone, and each lane does its images in order: the same bits for any
  * number of threads. */
-#include "winograd.h"
+#include "convolution.h"
 
 #include <string.h>
 
@@ -55,14 +53,10 @@ static int64_t larger_side(const iso_conv *c, int64_t n)
     return n * (x > y ? x : y);
 }
 
-static int64_t most_channels(const iso_conv *c) { return c->in > c->out ? c->in : c->out; }
-
-int64_t iso_conv_work(const iso_conv *c, int64_t n, bool backward)
+static int64_t patches_work(const iso_conv *c, int64_t n, bool backward)
 {
-    int64_t sums = backward ? n * most_channels(c) : 0;
-    if (iso_winograd_fits(c)) return sums + iso_winograd_work(c, n, backward);
     job j = make_job(c, n, NULL);
-    return sums + LANES * j.chunk + (backward ? GROUPS * c->out * j.patch + larger_side(c, n) : 0);
+    return LANES * j.chunk + (backward ? GROUPS * c->out * j.patch + larger_side(c, n) : 0);
 }
 
 /* The pixels x0 .. x0+size-1 of a row of the input that exist: from, to within the kernel. */
@@ -142,12 +136,8 @@ static void gather_lane(void *arg, int64_t lane)
     }
 }
 
-void iso_conv_gather(iso_env *env, const iso_conv *c, int64_t n, const real *x, const real *w, const real *bias, bool relu, real *y, real *work)
+static void patches_gather(iso_env *env, const iso_conv *c, int64_t n, const real *x, const real *w, const real *bias, bool relu, real *y, real *work)
 {
-    if (iso_winograd_fits(c)) {
-        iso_winograd_gather(env, c, n, x, w, bias, relu, y, work);
-        return;
-    }
     job j = make_job(c, n, work);
     j.x = x, j.w = w, j.bias = bias, j.relu = relu, j.to = y;
     iso_parallel(env, lanes_of(n), gather_lane, &j);
@@ -171,12 +161,8 @@ static void scatter_lane(void *arg, int64_t lane)
     if (j->bias || j->relu) j->k->pixels_finish((i1 - i0) * pixels, c->in, x, j->bias, j->relu, false, x);
 }
 
-void iso_conv_scatter(iso_env *env, const iso_conv *c, int64_t n, const real *y, const real *w, const real *bias, bool relu, real *x, real *work)
+static void patches_scatter(iso_env *env, const iso_conv *c, int64_t n, const real *y, const real *w, const real *bias, bool relu, real *x, real *work)
 {
-    if (iso_winograd_fits(c)) {
-        iso_winograd_scatter(env, c, n, y, w, bias, relu, x, work);
-        return;
-    }
     job j = make_job(c, n, work);
     j.y = y, j.w = w, j.bias = bias, j.relu = relu, j.to = x;
     iso_parallel(env, lanes_of(n), scatter_lane, &j);
@@ -223,7 +209,7 @@ static void unfinish_image(void *arg, int64_t i)
     u->k->pixels_unfinish(u->pixels, u->channels, u->g->d + at, u->g->out ? u->g->out + at : NULL, u->g->out ? u->d + at : NULL, u->sums ? u->sums + i * u->channels : NULL);
 }
 
-static void by_patches(iso_env *env, const iso_conv *c, int64_t n, const iso_conv_gradient *g, real *sums, real *work)
+static void patches_backward(iso_env *env, const iso_conv *c, int64_t n, const iso_conv_gradient *g, real *sums, real *work)
 {
     job j = make_job(c, n, work);
     unfinished u = {j.k, g, g->transposed ? c->height * c->width : j.out_h * j.out_w, g->transposed ? c->in : c->out,
@@ -237,14 +223,45 @@ static void by_patches(iso_env *env, const iso_conv *c, int64_t n, const iso_con
     if (g->dw) weights(env, &j, g->add_w, g->dw);
 }
 
+static bool always(const iso_conv *c)
+{
+    (void)c;
+    return true;
+}
+
+/* -------------------------------------------------------------------------------------- the ways */
+
+static const iso_conv_way by_patches = {always, patches_work, patches_gather, patches_scatter, patches_backward};
+static const iso_conv_way *const ways[] = {&iso_conv_by_tiles, &iso_conv_by_winograd, &by_patches};
+static const iso_conv_way *way_of(const iso_conv *c)
+{
+    int i = 0;
+    while (!ways[i]->fits(c)) i++;
+    return ways[i];
+}
+
+static int64_t most_channels(const iso_conv *c) { return c->in > c->out ? c->in : c->out; }
+int64_t iso_conv_work(const iso_conv *c, int64_t n, bool backward)
+{
+    return (backward ? n * most_channels(c) : 0) + way_of(c)->work(c, n, backward);
+}
+
+void iso_conv_gather(iso_env *env, const iso_conv *c, int64_t n, const real *x, const real *w, const real *bias, bool relu, real *y, real *work)
+{
+    way_of(c)->gather(env, c, n, x, w, bias, relu, y, work);
+}
+
+void iso_conv_scatter(iso_env *env, const iso_conv *c, int64_t n, const real *y, const real *w, const real *bias, bool relu, real *x, real *work)
+{
+    way_of(c)->scatter(env, c, n, y, w, bias, relu, x, work);
+}
+
 void iso_conv_backward(iso_env *env, const iso_conv *c, int64_t n, const iso_conv_gradient *g, real *work)
 {
     int64_t channels = g->transposed ? c->in : c->out;
     real *sums = g->dbias ? work : NULL;                /* [n, channels]: the bias's gradient from each image */
-    work += n * most_channels(c);
     if (sums) memset(sums, 0, (size_t)(n * channels) * sizeof *sums);
-    if (iso_winograd_fits(c)) iso_winograd_backward(env, c, n, g, sums, work);
-    else by_patches(env, c, n, g, sums, work);
+    way_of(c)->backward(env, c, n, g, sums, work + n * most_channels(c));
     for (int64_t k = 0; sums && k < channels; k++) {
         real sum = g->add_bias ? g->dbias[k] : 0;
         for (int64_t i = 0; i < n; i++) sum += sums[i * channels + k];

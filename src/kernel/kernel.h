@@ -137,10 +137,12 @@ void iso_gemm_serial(bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alp
 void iso_gemm_bf16(bool ta, bool tb, int64_t M, int64_t N, int64_t K, const iso_bf16 *A, int64_t lda, const iso_bf16 *B, int64_t ldb,
                    real beta, real *C, int64_t ldc);
 bool iso_bf16_is_fast(void);
+bool iso_tiles_usable(void);             /* AMX: the CPU has it, and the system lets this process use it */
 
 /* A convolution of images [height, width, in], channels last, to [iso_conv_height, iso_conv_width, out]: weights [out, size, size, in],
- * at every stride-th pixel, with (size - 1) / 2 zeros before the first and as many after the last. */
-typedef struct iso_conv { int64_t height, width, in, out, size, stride; } iso_conv;
+ * at every stride-th pixel, with (size - 1) / 2 zeros before the first and as many after the last.
+ * bf16: if the CPU has AMX, images, weights and gradients are rounded to bfloat16 as they enter the products; elsewhere they are not. */
+typedef struct iso_conv { int64_t height, width, in, out, size, stride; bool bf16; } iso_conv;
 int64_t iso_conv_height(const iso_conv *c);
 int64_t iso_conv_width(const iso_conv *c);
 /* Numbers of scratch for n images, for gather and scatter or for backward. */

@@ -46,8 +46,7 @@ typedef struct iso_layer_way {
     void (*backward)(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x);    /* dbias, and dw, dx of the block */
 } iso_layer_way;
 
-/* bfloat16 with AMX, if CPU and system have it. */
-bool iso_tiles_usable(void);
+/* bfloat16 with AMX, if iso_tiles_usable. */
 extern const iso_layer_way iso_layer_by_tiles;
 
 #endif

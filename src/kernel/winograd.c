@@ -7,7 +7,7 @@
  *
  * Images go through in blocks whose V stays in the last-level cache; the size of a block, and what a task does, depend on the
  * shape alone: the same bits for any number of threads. */
-#include "winograd.h"
+#include "convolution.h"
 
 #include <string.h>
 
@@ -35,7 +35,7 @@ typedef struct job {
     int64_t work;                                        /* numbers of scratch in all */
 } job;
 
-bool iso_winograd_fits(const iso_conv *c)
+static bool fits(const iso_conv *c)
 {
     bool strided = c->size == 4 && c->stride == 2, plain = c->size == 3 && c->stride == 1;
     return (strided || plain) && c->stride * c->stride * c->in >= LEAST_CHANNELS && c->out >= LEAST_CHANNELS && c->height > 1 && c->width > 1;
@@ -74,7 +74,7 @@ static job make_job(const iso_conv *c, int64_t n, bool backward, real *work)
     return small.n * small.n * (n * small.tiles + LIFTED) < large.n * large.n * (n * large.tiles + LIFTED) ? small : large;
 }
 
-int64_t iso_winograd_work(const iso_conv *c, int64_t n, bool backward)
+static int64_t work_size(const iso_conv *c, int64_t n, bool backward)
 {
     int64_t small = job_with(c, n, 0, backward, NULL).work, large = job_with(c, n, 1, backward, NULL).work;
     return small > large ? small : large;           /* fewer images may go another way */
@@ -264,8 +264,7 @@ static bool next_block(job *j, int64_t n)
     return j->count > 0;
 }
 
-void iso_winograd_gather(iso_env *env, const iso_conv *c, int64_t n, const real *x, const real *w, const real *bias, bool relu, real *y,
-                         real *work)
+static void gather_all(iso_env *env, const iso_conv *c, int64_t n, const real *x, const real *w, const real *bias, bool relu, real *y, real *work)
 {
     job j = make_job(c, n, false, work);
     j.x.values = x, j.w = w, j.bias = bias, j.relu = relu, j.to = y;
@@ -277,8 +276,7 @@ void iso_winograd_gather(iso_env *env, const iso_conv *c, int64_t n, const real 
     }
 }
 
-void iso_winograd_scatter(iso_env *env, const iso_conv *c, int64_t n, const real *y, const real *w, const real *bias, bool relu, real *x,
-                          real *work)
+static void scatter_all(iso_env *env, const iso_conv *c, int64_t n, const real *y, const real *w, const real *bias, bool relu, real *x, real *work)
 {
     job j = make_job(c, n, false, work);
     j.y.values = y, j.w = w, j.bias = bias, j.relu = relu, j.to = x;
@@ -290,7 +288,7 @@ void iso_winograd_scatter(iso_env *env, const iso_conv *c, int64_t n, const real
     }
 }
 
-void iso_winograd_backward(iso_env *env, const iso_conv *c, int64_t n, const iso_conv_gradient *g, real *sums, real *work)
+static void backward_all(iso_env *env, const iso_conv *c, int64_t n, const iso_conv_gradient *g, real *sums, real *work)
 {
     job j = make_job(c, n, true, work);
     side d = {g->d, g->out, sums}, x = {g->x, NULL, NULL};
@@ -309,3 +307,5 @@ void iso_winograd_backward(iso_env *env, const iso_conv *c, int64_t n, const iso
     }
     if (g->dw) iso_parallel(env, c->out, drop_weights, &j);
 }
+
+const iso_conv_way iso_conv_by_winograd = {fits, work_size, gather_all, scatter_all, backward_all};

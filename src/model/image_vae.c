@@ -36,7 +36,7 @@ static int convolve(const iso_vae *v, const char *layer, const iso_op *op, int x
     snprintf(name, sizeof name, "%s.weight", layer);
     int w = iso_graph_param(v->g, name, up ? in : out, taps * (up ? out : in), limit);
     snprintf(name, sizeof name, "%s.bias", layer);
-    iso_node how = {.i = {v->c.image.height >> l, v->c.image.width >> l, taps == KERNEL ? 2 : 1, relu}};
+    iso_node how = {.i = {v->c.image.height >> l, v->c.image.width >> l, taps == KERNEL ? 2 : 1, relu, v->c.bf16}};
     return iso_graph_op(v->g, op, &how, 3, (int[]){x, w, iso_graph_param(v->g, name, 1, out, limit)});
 }
 

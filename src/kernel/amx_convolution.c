@@ -1,0 +1,431 @@
+/* amx_convolution.c: convolutions in bfloat16 with AMX (amx.h).
+ *
+ * An image is laid into a frame: rounded, with zeros around it, row y in plane y % stride. What a row of the kernel sees at a place of the
+ * output is then a run of numbers side by side, what it sees at the next place lies `step` further on, and so on from row to row and from
+ * image to image: 16 places are the rows of a tile as they lie, and nothing is copied. A row of the output is one place longer than its
+ * pixels, so that neighbours across its end are zeros; that place, and a last row of places, are computed and dropped.
+ *
+ * The adjoint is of the same form: with a stride of s, pixel (s i + p, s j + q) of the larger side sees size / s by size / s pixels of the
+ * smaller one at place (i, j), by weights of its own for each p and q.
+ *
+ * The weights' gradient is a sum over places. A tile wants pairs of its rows interleaved: they are the same place in two images, which are
+ * interleaved as they are laid. The other side is turned, so that its places are along a row.
+ *
+ * What a task does depends on the shape alone: the same bits for any number of threads. */
+#include "convolution.h"
+
+#if defined(ISO_HAVE_AMX) && !defined(ISO_REAL_DOUBLE)
+
+#include "amx.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+enum { LANES = 16, PLACES = 512 };               /* tasks of a pass over all images; places of a product, if a lane has as many */
+enum { CHUNKS = 8 };                             /* tasks of a block of images, at most */
+enum { COLUMNS = 64 };                           /* of the weights' gradient, a task */
+static const int64_t BLOCK = 512 * 1024;         /* numbers of 16 bits that a block of images is laid out in: half of a second-level cache */
+
+/* One side of a convolution as it is laid out. */
+typedef struct frame {
+    int64_t height, width, channels;             /* of the image */
+    int64_t planes, rows, row, step;             /* rows of a plane, for one image; numbers of a row; from a place to the next */
+    int64_t pad;                                 /* zeros above and before an image, in pixels */
+} frame;
+
+typedef struct job {
+    const iso_conv *c;
+    const iso_kernels *k;
+    int64_t n, across, places;                   /* images; places of a row, of an image */
+    frame x, y;
+    int64_t patch, gather_run, scatter_run;      /* numbers of an output's weights; of a run, padded */
+    int64_t lanes, images;                       /* of a pass over all images: tasks; images at once */
+    int64_t pairs, chunks;                       /* backward: pairs of images in a block; its tasks */
+    int64_t turned_step, first;                  /* from a row of the turned side to the next; the block's first pair */
+    const real *from, *w, *bias;                 /* the side that is convolved */
+    const iso_conv_gradient *g;
+    real *to, *sums;
+    bool relu, add, adjoint;                     /* adjoint: from the smaller side to the larger */
+    iso_bf16 *weights, *framed, *paired, *turned;
+    real *product, *masked;
+    atomic_uint *busy;                           /* a bit for each part of framed, product and masked: in use by a task */
+} job;
+
+/* -------------------------------------------------------------------------------------- sizes */
+
+static bool fits(const iso_conv *c)
+{
+    bool kind = (c->size == 4 && c->stride == 2) || ((c->size == 3 || c->size == 1) && c->stride == 1);
+    return kind && c->bf16 && c->out % 2 == 0 && c->height % c->stride == 0 && c->width % c->stride == 0 && iso_tiles_usable();
+}
+
+/* Behind the last image a product still reads: places up to a multiple of 32, and rows below. It meets weights of 0 there, or is dropped. */
+static int64_t behind(const frame *f) { return 2 * f->row + PAIR * f->step + 4 * f->channels + PAIR; }
+static int64_t plane_of(const frame *f, int64_t images) { return (images * f->rows * f->row + behind(f) + PAIR - 1) / PAIR * PAIR; }
+static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t even_parts(int64_t n, int64_t most) { int64_t parts = (n + most - 1) / most; return parts ? (n + parts - 1) / parts : 1; }
+
+static job job_of(const iso_conv *c, int64_t n)
+{
+    int64_t s = c->stride, pad = (c->size - 1) / 2, h = iso_conv_height(c), w = iso_conv_width(c), across = w + pad, rows = h + pad;
+    job j = {.c = c, .k = iso_kernels_best(), .n = n, .across = across, .places = rows * across, .patch = c->size * c->size * c->in,
+             .x = {c->height, c->width, c->in, s, rows, s * across * c->in, s * c->in, pad},
+             .y = {h, w, c->out, 1, rows, across * c->out, c->out, pad},
+             .gather_run = iso_layer_padded(c->size * c->in), .scatter_run = iso_layer_padded(c->size / s * c->out)};
+    j.lanes = smaller(LANES, n);
+    j.images = larger(1, smaller(PLACES / j.places, (n + LANES - 1) / LANES));
+    int64_t all = (n + 1) / 2, pair = 2 * (s * rows * j.x.row + iso_layer_padded(c->out) * j.places);
+    j.pairs = even_parts(all, larger(1, BLOCK / pair));
+    if (j.pairs >= 4) j.pairs = (j.pairs + 3) / 4 * 4;        /* so that tasks come out even */
+    j.chunks = smaller(CHUNKS, j.pairs);
+    return j;
+}
+
+static int64_t weights_size(const job *j)
+{
+    int64_t s = j->c->stride, gather = j->c->size * j->gather_run * iso_layer_padded(j->c->out);
+    return larger(gather, s * s * (j->c->size / s) * j->scatter_run * iso_layer_padded(j->c->in));
+}
+
+/* Of a task with so many images: the larger frame; reals of its products. */
+static int64_t framed_size(const job *j, int64_t images) { return larger(j->x.planes * plane_of(&j->x, images), plane_of(&j->y, images)); }
+static int64_t product_size(const job *j, int64_t images)
+{
+    return iso_layer_padded(images * j->places) * larger(j->c->out, j->c->stride * j->c->stride * j->c->in);
+}
+
+static int64_t chunk_images(const job *j) { return 2 * ((j->pairs + j->chunks - 1) / j->chunks); }
+static int64_t masked_size(const job *j)
+{
+    return 2 * larger(j->x.height * j->x.width * j->x.channels, j->y.height * j->y.width * j->y.channels);
+}
+
+static int64_t align(int64_t reals) { return (reals + TILE - 1) / TILE * TILE; }
+static iso_bf16 *take_half(real **at, int64_t n) { iso_bf16 *p = (iso_bf16 *)*at; *at += align((n + 1) / 2); return p; }
+static real *take(real **at, int64_t n) { real *p = *at; *at += align(n); return p; }
+
+/* Gives the job its memory; reals of it in all. */
+static int64_t lay_memory(job *j, bool backward, real *work)
+{
+    real *at = work;
+    int64_t tasks = backward ? j->chunks : j->lanes, images = backward ? chunk_images(j) : j->images;
+    j->weights = take_half(&at, weights_size(j));
+    j->framed = take_half(&at, tasks * framed_size(j, images));
+    j->product = take(&at, tasks * product_size(j, images));
+    if (!backward) return at - work;
+    j->turned_step = iso_layer_padded(2 * j->pairs * j->places);
+    j->masked = take(&at, tasks * masked_size(j));
+    j->paired = take_half(&at, 2 * j->x.planes * plane_of(&j->x, j->pairs));
+    j->turned = take_half(&at, iso_layer_padded(j->c->out) * j->turned_step);
+    return at - work;
+}
+
+static int64_t work_size(const iso_conv *c, int64_t n, bool backward)
+{
+    int64_t most = 0;
+    for (int64_t i = 1; i <= n; i++) {           /* fewer images may go in larger blocks */
+        job j = job_of(c, i);
+        most = larger(most, lay_memory(&j, backward, NULL));
+    }
+    return most;
+}
+
+/* A part of the scratch memory, the first that is free: what a thread has just used is still in its cache. */
+static int64_t take_part(const job *j)
+{
+    unsigned busy = atomic_load(j->busy);
+    while (!atomic_compare_exchange_weak(j->busy, &busy, busy | (busy + 1))) {}
+    return __builtin_ctz(~busy);
+}
+
+static void free_part(const job *j, int64_t part) { atomic_fetch_and(j->busy, ~(1u << part)); }
+
+/* -------------------------------------------------------------------------------------- laying out */
+
+/* Which row of the image the row `r` of a plane is, -1 for none. */
+static int64_t row_of(const frame *f, int64_t plane, int64_t r)
+{
+    int64_t y = r * f->planes + plane - f->pad;
+    return y < f->height ? y : -1;
+}
+
+/* n numbers, and then zeros up to `wide`. */
+static inline void round_row(const float *x, int64_t n, int64_t wide, iso_bf16 *to)
+{
+    for (int64_t i = 0; i < wide; i += PAIR) {
+        __m512i v = in_a_row(load(x + i, n - i), load(x + i + TILE, n - i - TILE));
+        _mm512_mask_storeu_epi16(to + i, (__mmask32)(wide - i >= PAIR ? 0xffffffffu : (1u << (wide - i)) - 1), v);
+    }
+}
+
+/* The same of two rows, b NULL: zeros, interleaved. */
+static inline void round_rows(const float *a, const float *b, int64_t n, int64_t wide, iso_bf16 *to)
+{
+    for (int64_t i = 0; i < wide; i += TILE) {
+        __m512i v = in_pairs(load(a + i, n - i), b ? load(b + i, n - i) : _mm512_setzero_ps());
+        _mm512_mask_storeu_epi32(to + 2 * i, (__mmask16)(wide - i >= TILE ? 0xffff : (1 << (wide - i)) - 1), v);
+    }
+}
+
+/* An image, the i-th of a frame of so many. */
+static void lay_frame(const frame *f, const real *image, int64_t i, int64_t images, iso_bf16 *to)
+{
+    int64_t plane = plane_of(f, images), before = f->pad * f->channels, line = f->width * f->channels;
+    for (int64_t p = 0; p < f->planes; p++) {
+        iso_bf16 *row = to + p * plane + i * f->rows * f->row;
+        for (int64_t r = 0; r < f->rows; r++, row += f->row) {
+            int64_t y = row_of(f, p, r);
+            memset(row, 0, (size_t)before * sizeof *row);
+            if (y < 0) memset(row, 0, (size_t)f->row * sizeof *row);
+            else round_row(image + y * line, line, f->row - before, row + before);
+        }
+        if (i == images - 1) memset(row, 0, (size_t)behind(f) * sizeof *row);
+    }
+}
+
+/* Two images interleaved, the i-th pair of so many; b may be NULL. */
+static void lay_pair(const frame *f, const real *a, const real *b, int64_t i, int64_t pairs, iso_bf16 *to)
+{
+    int64_t plane = plane_of(f, pairs), before = f->pad * f->channels, line = f->width * f->channels;
+    for (int64_t p = 0; p < f->planes; p++) {
+        iso_bf16 *row = to + 2 * (p * plane + i * f->rows * f->row);
+        for (int64_t r = 0; r < f->rows; r++, row += 2 * f->row) {
+            int64_t y = row_of(f, p, r);
+            memset(row, 0, 2 * (size_t)before * sizeof *row);
+            if (y < 0) memset(row, 0, 2 * (size_t)f->row * sizeof *row);
+            else round_rows(a + y * line, b ? b + y * line : NULL, line, f->row - before, row + 2 * before);
+        }
+        if (i == pairs - 1) memset(row, 0, 2 * (size_t)behind(f) * sizeof *row);
+    }
+}
+
+/* Two images of the smaller side, the i-th pair of so many, turned: [channels, pairs, places, 2]. */
+static void lay_turned(const job *j, const real *a, const real *b, int64_t i, int64_t pairs)
+{
+    const frame *f = &j->y;
+    iso_bf16 *to = j->turned + 2 * i * j->places;
+    for (int64_t p = 0; p < j->places; p += TILE) {
+        int64_t at[TILE], y = p / j->across, x = p % j->across;
+        for (int k = 0; k < TILE; k++) {
+            at[k] = y < f->height && x < f->width ? (y * f->width + x) * f->channels : -1;
+            if (++x == j->across) x = 0, y++;
+        }
+        __mmask16 there = (__mmask16)(j->places - p >= TILE ? 0xffff : (1 << (j->places - p)) - 1);
+        for (int64_t c = 0; c < f->channels; c += TILE) {
+            __m512i v[TILE];
+            for (int k = 0; k < TILE; k++)
+                v[k] = at[k] < 0 ? _mm512_setzero_si512()
+                                 : in_pairs(load(a + at[k] + c, f->channels - c), b ? load(b + at[k] + c, f->channels - c) : _mm512_setzero_ps());
+            transpose(v);
+            for (int64_t k = 0; k < TILE && c + k < f->channels; k++)
+                _mm512_mask_storeu_epi32(to + (c + k) * j->turned_step + 2 * p, there, v[k]);
+        }
+    }
+    int64_t end = 2 * pairs * j->places;
+    for (int64_t c = 0; i == pairs - 1 && c < f->channels; c++)
+        memset(j->turned + c * j->turned_step + end, 0, (size_t)(iso_layer_padded(end) - end) * sizeof *to);
+}
+
+/* A row of the kernel, for products over its pixels and channels: [run / 2, padded out, 2]. */
+static void gather_weights(void *arg, int64_t ky)
+{
+    const job *j = arg;
+    int64_t run = j->c->size * j->c->in;
+    lay_transposed(j->w + ky * run, j->c->out, run, j->patch, j->weights + ky * j->gather_run * iso_layer_padded(j->c->out));
+}
+
+/* A tap of the adjoint's: task = ((p * s + q) * t + row) * t + column. Which of the kernel's rows it is, for phase p. */
+static int64_t kernel_row(const iso_conv *c, int64_t p, int64_t tap)
+{
+    int64_t pad = (c->size - 1) / 2;
+    return p + pad - c->stride * (p + tap - pad);
+}
+
+static void scatter_weights(void *arg, int64_t task)
+{
+    const job *j = arg;
+    const iso_conv *c = j->c;
+    int64_t s = c->stride, t = c->size / s, phase = task / (t * t), row = task / t % t, column = task % t, wide = iso_layer_padded(c->in);
+    int64_t ky = kernel_row(c, phase / s, row), kx = kernel_row(c, phase % s, column);
+    iso_bf16 *to = j->weights + ((phase * t + row) * j->scatter_run + column * c->out) * wide;
+    lay_pairs(j->w + (ky * c->size + kx) * c->in, c->out, c->in, j->patch, column == t - 1 ? j->scatter_run - column * c->out : c->out, to);
+}
+
+static void lay_weights(iso_env *env, job *j)
+{
+    if (j->adjoint) iso_parallel(env, j->c->size * j->c->size, scatter_weights, j);
+    else iso_parallel(env, j->c->size, gather_weights, j);
+}
+
+/* -------------------------------------------------------------------------------------- products and what comes of them */
+
+/* From the larger side's frame to images first.. of the smaller side. */
+static void gather_images(const job *j, const iso_bf16 *framed, real *C, int64_t first, int64_t images)
+{
+    const iso_conv *c = j->c;
+    int64_t plane = plane_of(&j->x, images), all = images * j->places;
+    strips A = {framed, j->x.step, c->size, j->gather_run, {0}};
+    for (int64_t ky = 0; ky < c->size; ky++) A.from[ky] = ky % c->stride * plane + ky / c->stride * j->x.row;
+    int64_t wide = iso_layer_padded(c->out);
+    product(iso_layer_padded(all), wide, &A, j->weights, 2 * wide, &(sums){C, c->out, iso_layer_padded(all), c->out, false, NULL});
+    for (int64_t r = 0; r < images * j->y.height; r++)
+        j->k->pixels_finish(j->y.width, c->out, C + (r / j->y.height * j->places + r % j->y.height * j->across) * c->out, j->bias, j->relu, j->add,
+                            j->to + (first * j->y.height + r) * j->y.width * c->out);
+}
+
+/* From the smaller side's frame to images first.. of the larger side. */
+static void scatter_images(const job *j, const iso_bf16 *framed, real *C, int64_t first, int64_t images)
+{
+    const iso_conv *c = j->c;
+    int64_t s = c->stride, t = c->size / s, all = iso_layer_padded(images * j->places), wide = iso_layer_padded(c->in), line = all * s * c->in;
+    for (int64_t phase = 0; phase < s * s; phase++) {
+        strips A = {framed + phase / s * j->y.row + phase % s * j->y.step, j->y.step, t, j->scatter_run, {0}};
+        for (int64_t row = 0; row < t; row++) A.from[row] = row * j->y.row;
+        product(all, wide, &A, j->weights + phase * t * j->scatter_run * wide, 2 * wide,
+                &(sums){C + phase / s * line + phase % s * c->in, s * c->in, all, c->in, false, NULL});
+    }
+    for (int64_t r = 0; r < images * c->height; r++) {
+        int64_t y = r % c->height;
+        j->k->pixels_finish(c->width, c->in, C + y % s * line + (r / c->height * j->places + y / s * j->across) * s * c->in, j->bias, j->relu, j->add,
+                            j->to + (first * c->height + r) * c->width * c->in);
+    }
+}
+
+static void multiply(const job *j, const iso_bf16 *framed, real *C, int64_t first, int64_t images)
+{
+    tiles_on();
+    if (j->adjoint) scatter_images(j, framed, C, first, images);
+    else gather_images(j, framed, C, first, images);
+    _tile_release();
+}
+
+static const frame *from_side(const job *j) { return j->adjoint ? &j->y : &j->x; }
+static int64_t image_size(const frame *f) { return f->height * f->width * f->channels; }
+
+static void convolve_lane(void *arg, int64_t lane)
+{
+    const job *j = arg;
+    const frame *f = from_side(j);
+    int64_t end = (lane + 1) * j->n / j->lanes;
+    int64_t part = take_part(j);
+    iso_bf16 *framed = j->framed + part * framed_size(j, j->images);
+    for (int64_t i = lane * j->n / j->lanes; i < end; i += j->images) {
+        int64_t images = smaller(j->images, end - i);
+        for (int64_t k = 0; k < images; k++) lay_frame(f, j->from + (i + k) * image_size(f), k, images, framed);
+        multiply(j, framed, j->product + part * product_size(j, j->images), i, images);
+    }
+    free_part(j, part);
+}
+
+static void convolve(iso_env *env, const iso_conv *c, int64_t n, bool adjoint, const real *from, const real *w, const real *bias, bool relu, real *to,
+                     real *work)
+{
+    if (n <= 0) return;
+    job j = job_of(c, n);
+    atomic_uint busy = 0;
+    lay_memory(&j, false, work);
+    j.busy = &busy;
+    j.adjoint = adjoint, j.from = from, j.w = w, j.bias = bias, j.relu = relu, j.to = to;
+    lay_weights(env, &j);
+    iso_parallel(env, j.lanes, convolve_lane, &j);
+}
+
+static void gather(iso_env *env, const iso_conv *c, int64_t n, const real *x, const real *w, const real *bias, bool relu, real *y, real *work)
+{
+    convolve(env, c, n, false, x, w, bias, relu, y, work);
+}
+
+static void scatter(iso_env *env, const iso_conv *c, int64_t n, const real *y, const real *w, const real *bias, bool relu, real *x, real *work)
+{
+    convolve(env, c, n, true, y, w, bias, relu, x, work);
+}
+
+/* -------------------------------------------------------------------------------------- gradients */
+
+/* Image i of the gradient by the result before its relu; sums its pixels. */
+static const real *gradient_of(const job *j, int64_t i, real *masked)
+{
+    const frame *f = from_side(j);
+    const iso_conv_gradient *g = j->g;
+    int64_t size = image_size(f), at = i * size;
+    if (!g->out && !j->sums) return g->d + at;
+    j->k->pixels_unfinish(f->height * f->width, f->channels, g->d + at, g->out ? g->out + at : NULL, g->out ? masked : NULL,
+                          j->sums ? j->sums + i * f->channels : NULL);
+    return g->out ? masked : g->d + at;
+}
+
+static int64_t pairs_of_block(const job *j) { return smaller(j->pairs, (j->n + 1) / 2 - j->first); }
+
+/* Some pairs of the block: laid out for the weights' gradient; the gradient by their pixels. */
+static void some_pairs(void *arg, int64_t chunk)
+{
+    const job *j = arg;
+    const frame *f = from_side(j), *other = j->adjoint ? &j->x : &j->y;
+    int64_t pairs = pairs_of_block(j), p0 = chunk * pairs / j->chunks, p1 = (chunk + 1) * pairs / j->chunks;
+    int64_t first = 2 * (j->first + p0), images = smaller(2 * (j->first + p1), j->n) - first, size = masked_size(j) / 2;
+    int64_t part = take_part(j);
+    iso_bf16 *framed = j->framed + part * framed_size(j, chunk_images(j));
+    for (int64_t p = p0; p < p1; p++) {
+        const real *d[2] = {NULL, NULL}, *in[2] = {NULL, NULL};
+        for (int64_t k = 0; k < 2 && 2 * (j->first + p) + k < j->n; k++) {
+            int64_t i = 2 * (j->first + p) + k;
+            d[k] = gradient_of(j, i, j->masked + (2 * part + k) * size);
+            in[k] = j->g->x + i * image_size(other);
+            if (j->to) lay_frame(f, d[k], i - first, images, framed);
+        }
+        const real **x = j->adjoint ? in : d, **y = j->adjoint ? d : in;
+        if (!j->g->dw) continue;
+        lay_pair(&j->x, x[0], x[1], p, pairs, j->paired);
+        lay_turned(j, y[0], y[1], p, pairs);
+    }
+    if (j->to && images > 0) multiply(j, framed, j->product + part * product_size(j, chunk_images(j)), first, images);
+    free_part(j, part);
+}
+
+/* Some columns of a row of the kernel: the block's part of their gradient. */
+static void some_weights(void *arg, int64_t task)
+{
+    const job *j = arg;
+    const iso_conv *c = j->c;
+    int64_t run = c->size * c->in, parts = (run + COLUMNS - 1) / COLUMNS, ky = task / parts, from = task % parts * COLUMNS;
+    int64_t pairs = pairs_of_block(j), deep = iso_layer_padded(2 * pairs * j->places), cols = smaller(COLUMNS, run - from);
+    const iso_bf16 *paired = j->paired + 2 * (ky % c->stride * plane_of(&j->x, pairs) + ky / c->stride * j->x.row + from);
+    tiles_on();
+    product(iso_layer_padded(c->out), iso_layer_padded(cols), &(strips){j->turned, j->turned_step, 1, deep, {0}}, paired, 2 * j->x.step,
+            &(sums){j->g->dw + ky * run + from, j->patch, c->out, cols, j->g->add_w || j->first > 0, NULL});
+    _tile_release();
+}
+
+static void backward(iso_env *env, const iso_conv *c, int64_t n, const iso_conv_gradient *g, real *pixel_sums, real *work)
+{
+    job j = job_of(c, n);
+    if (n <= 0) {
+        if (g->dw && !g->add_w) memset(g->dw, 0, (size_t)(c->out * j.patch) * sizeof *g->dw);
+        return;
+    }
+    atomic_uint busy = 0;
+    lay_memory(&j, true, work);
+    j.busy = &busy;
+    /* the gradient by x of a convolution is its adjoint, and the other way round */
+    j.adjoint = !g->transposed, j.g = g, j.w = g->w, j.to = g->dx, j.add = g->add_x, j.sums = pixel_sums;
+    if (g->dx) lay_weights(env, &j);
+    for (j.first = 0; 2 * j.first < n; j.first += j.pairs) {
+        iso_parallel(env, j.chunks, some_pairs, &j);
+        if (g->dw) iso_parallel(env, c->size * ((c->size * c->in + COLUMNS - 1) / COLUMNS), some_weights, &j);
+    }
+}
+
+const iso_conv_way iso_conv_by_tiles = {fits, work_size, gather, scatter, backward};
+
+#else
+
+static bool fits(const iso_conv *c)
+{
+    (void)c;
+    return false;
+}
+
+const iso_conv_way iso_conv_by_tiles = {.fits = fits};
+
+#endif
