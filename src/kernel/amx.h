@@ -142,27 +142,31 @@ static inline void product(int64_t M, int64_t N, const strips *A, const iso_bf16
     for (int64_t m = 0; m < M; m += PAIR)
         for (int64_t n = 0; n < N; n += PAIR) {
             const iso_bf16 *b = B + 2 * n;
+            bool wide = n + TILE < s->cols, tall = m + TILE < s->rows;
             START(0, m, n);
-            START(1, m, n + TILE);
-            START(2, m + TILE, n);
-            START(3, m + TILE, n + TILE);
+            if (wide) START(1, m, n + TILE);
+            if (tall) START(2, m + TILE, n);
+            if (wide && tall) START(3, m + TILE, n + TILE);
             for (int64_t r = 0; r < A->runs; r++) {
                 const iso_bf16 *a = A->at + m * A->step + A->from[r];
                 for (int64_t k = 0; k < A->run; k += PAIR, b += TILE * b_step) {
                     _tile_loadd(6, b, b_bytes);
                     _tile_loadd(4, a + k, a_bytes);
                     _tile_dpbf16ps(0, 4, 6);
-                    _tile_loadd(7, b + 2 * TILE, b_bytes);
-                    _tile_dpbf16ps(1, 4, 7);
+                    if (wide) {
+                        _tile_loadd(7, b + 2 * TILE, b_bytes);
+                        _tile_dpbf16ps(1, 4, 7);
+                    }
+                    if (!tall) continue;
                     _tile_loadd(5, a + k + TILE * A->step, a_bytes);
                     _tile_dpbf16ps(2, 5, 6);
-                    _tile_dpbf16ps(3, 5, 7);
+                    if (wide) _tile_dpbf16ps(3, 5, 7);
                 }
             }
             STORE(0, m, n);
-            STORE(1, m, n + TILE);
-            STORE(2, m + TILE, n);
-            STORE(3, m + TILE, n + TILE);
+            if (wide) STORE(1, m, n + TILE);
+            if (tall) STORE(2, m + TILE, n);
+            if (wide && tall) STORE(3, m + TILE, n + TILE);
         }
 }
 

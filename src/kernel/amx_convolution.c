@@ -22,9 +22,10 @@
 #include <string.h>
 
 enum { LANES = 16, PLACES = 512 };               /* tasks of a pass over all images; places of a product, if a lane has as many */
-enum { CHUNKS = 8 };                             /* tasks of a block of images, at most */
+enum { TEAMS = 8, FEW = 4, CHUNKS = 8 };         /* on the way back: teams, at most and at least; tasks that share a block, at most */
 enum { COLUMNS = 64 };                           /* of the weights' gradient, a task */
 static const int64_t BLOCK = 512 * 1024;         /* numbers of 16 bits that a block of images is laid out in: half of a second-level cache */
+static const int64_t SUMS = 512 * 1024;          /* numbers in all teams' gradients of the weights */
 
 /* One side of a convolution as it is laid out. */
 typedef struct frame {
@@ -33,6 +34,9 @@ typedef struct frame {
     int64_t pad;                                 /* zeros above and before an image, in pixels */
 } frame;
 
+/* Pairs of images that are laid out for the weights' gradient, and where their part of it goes. */
+typedef struct block { int64_t first, pairs; iso_bf16 *paired, *turned; real *dw; bool add; } block;
+
 typedef struct job {
     const iso_conv *c;
     const iso_kernels *k;
@@ -40,15 +44,16 @@ typedef struct job {
     frame x, y;
     int64_t patch, gather_run, scatter_run;      /* numbers of an output's weights; of a run, padded */
     int64_t lanes, images;                       /* of a pass over all images: tasks; images at once */
-    int64_t pairs, chunks;                       /* backward: pairs of images in a block; its tasks */
-    int64_t turned_step, first;                  /* from a row of the turned side to the next; the block's first pair */
+    /* Backward: pairs of images in a block, and in one go; teams; without teams, tasks that share a block. */
+    int64_t pairs, together, teams, chunks, turned_step;      /* turned_step: from a row of the turned side to the next */
     const real *from, *w, *bias;                 /* the side that is convolved */
     const iso_conv_gradient *g;
     real *to, *sums;
     bool relu, add, adjoint;                     /* adjoint: from the smaller side to the larger */
     iso_bf16 *weights, *framed, *paired, *turned;
-    real *product, *masked;
-    atomic_uint *busy;                           /* a bit for each part of framed, product and masked: in use by a task */
+    real *product, *masked, *team_dw;
+    atomic_uint *busy;                           /* a bit for each part of the scratch memory: in use by a task */
+    block block;                                 /* without teams */
 } job;
 
 /* -------------------------------------------------------------------------------------- sizes */
@@ -76,9 +81,12 @@ static job job_of(const iso_conv *c, int64_t n)
     j.lanes = smaller(LANES, n);
     j.images = larger(1, smaller(PLACES / j.places, (n + LANES - 1) / LANES));
     int64_t all = (n + 1) / 2, pair = 2 * (s * rows * j.x.row + iso_layer_padded(c->out) * j.places);
-    j.pairs = even_parts(all, larger(1, BLOCK / pair));
-    if (j.pairs >= 4) j.pairs = (j.pairs + 3) / 4 * 4;        /* so that tasks come out even */
+    j.teams = smaller(all, smaller(TEAMS, SUMS / (c->out * j.patch)));
+    if (j.teams < FEW) j.teams = 0;
+    j.pairs = even_parts(j.teams ? (all + j.teams - 1) / j.teams : all, larger(1, BLOCK / pair));
+    if (!j.teams && j.pairs >= 4) j.pairs = (j.pairs + 3) / 4 * 4;        /* so that tasks come out even */
     j.chunks = smaller(CHUNKS, j.pairs);
+    j.together = j.teams ? larger(1, smaller(j.pairs, PLACES / (2 * j.places))) : (j.pairs + j.chunks - 1) / j.chunks;
     return j;
 }
 
@@ -95,7 +103,8 @@ static int64_t product_size(const job *j, int64_t images)
     return iso_layer_padded(images * j->places) * larger(j->c->out, j->c->stride * j->c->stride * j->c->in);
 }
 
-static int64_t chunk_images(const job *j) { return 2 * ((j->pairs + j->chunks - 1) / j->chunks); }
+static int64_t paired_size(const job *j) { return 2 * j->x.planes * plane_of(&j->x, j->pairs); }
+static int64_t turned_size(const job *j) { return iso_layer_padded(j->c->out) * j->turned_step; }
 static int64_t masked_size(const job *j)
 {
     return 2 * larger(j->x.height * j->x.width * j->x.channels, j->y.height * j->y.width * j->y.channels);
@@ -109,15 +118,16 @@ static real *take(real **at, int64_t n) { real *p = *at; *at += align(n); return
 static int64_t lay_memory(job *j, bool backward, real *work)
 {
     real *at = work;
-    int64_t tasks = backward ? j->chunks : j->lanes, images = backward ? chunk_images(j) : j->images;
+    int64_t blocks = larger(1, j->teams), tasks = !backward ? j->lanes : j->teams ? j->teams : j->chunks, images = backward ? 2 * j->together : j->images;
     j->weights = take_half(&at, weights_size(j));
     j->framed = take_half(&at, tasks * framed_size(j, images));
     j->product = take(&at, tasks * product_size(j, images));
     if (!backward) return at - work;
     j->turned_step = iso_layer_padded(2 * j->pairs * j->places);
     j->masked = take(&at, tasks * masked_size(j));
-    j->paired = take_half(&at, 2 * j->x.planes * plane_of(&j->x, j->pairs));
-    j->turned = take_half(&at, iso_layer_padded(j->c->out) * j->turned_step);
+    j->paired = take_half(&at, blocks * paired_size(j));
+    j->turned = take_half(&at, blocks * turned_size(j));
+    j->team_dw = take(&at, j->teams * j->c->out * j->patch);
     return at - work;
 }
 
@@ -201,10 +211,10 @@ static void lay_pair(const frame *f, const real *a, const real *b, int64_t i, in
 }
 
 /* Two images of the smaller side, the i-th pair of so many, turned: [channels, pairs, places, 2]. */
-static void lay_turned(const job *j, const real *a, const real *b, int64_t i, int64_t pairs)
+static void lay_turned(const job *j, const real *a, const real *b, int64_t i, int64_t pairs, iso_bf16 *turned)
 {
     const frame *f = &j->y;
-    iso_bf16 *to = j->turned + 2 * i * j->places;
+    iso_bf16 *to = turned + 2 * i * j->places;
     for (int64_t p = 0; p < j->places; p += TILE) {
         int64_t at[TILE], y = p / j->across, x = p % j->across;
         for (int k = 0; k < TILE; k++) {
@@ -224,7 +234,7 @@ static void lay_turned(const job *j, const real *a, const real *b, int64_t i, in
     }
     int64_t end = 2 * pairs * j->places;
     for (int64_t c = 0; i == pairs - 1 && c < f->channels; c++)
-        memset(j->turned + c * j->turned_step + end, 0, (size_t)(iso_layer_padded(end) - end) * sizeof *to);
+        memset(turned + c * j->turned_step + end, 0, (size_t)(iso_layer_padded(end) - end) * sizeof *to);
 }
 
 /* A row of the kernel, for products over its pixels and channels: [run / 2, padded out, 2]. */
@@ -355,46 +365,81 @@ static const real *gradient_of(const job *j, int64_t i, real *masked)
     return g->out ? masked : g->d + at;
 }
 
-static int64_t pairs_of_block(const job *j) { return smaller(j->pairs, (j->n + 1) / 2 - j->first); }
-
-/* Some pairs of the block: laid out for the weights' gradient; the gradient by their pixels. */
-static void some_pairs(void *arg, int64_t chunk)
+/* Pairs p0 .. p1-1 of a block, at most `together`: laid out for the weights' gradient; the gradient by their pixels. */
+static void lay_some(const job *j, const block *b, int64_t p0, int64_t p1, int64_t part)
 {
-    const job *j = arg;
     const frame *f = from_side(j), *other = j->adjoint ? &j->x : &j->y;
-    int64_t pairs = pairs_of_block(j), p0 = chunk * pairs / j->chunks, p1 = (chunk + 1) * pairs / j->chunks;
-    int64_t first = 2 * (j->first + p0), images = smaller(2 * (j->first + p1), j->n) - first, size = masked_size(j) / 2;
-    int64_t part = take_part(j);
-    iso_bf16 *framed = j->framed + part * framed_size(j, chunk_images(j));
+    int64_t first = 2 * (b->first + p0), images = smaller(2 * (b->first + p1), j->n) - first, size = masked_size(j) / 2;
+    iso_bf16 *framed = j->framed + part * framed_size(j, 2 * j->together);
     for (int64_t p = p0; p < p1; p++) {
         const real *d[2] = {NULL, NULL}, *in[2] = {NULL, NULL};
-        for (int64_t k = 0; k < 2 && 2 * (j->first + p) + k < j->n; k++) {
-            int64_t i = 2 * (j->first + p) + k;
+        for (int64_t k = 0; k < 2 && 2 * (b->first + p) + k < j->n; k++) {
+            int64_t i = 2 * (b->first + p) + k;
             d[k] = gradient_of(j, i, j->masked + (2 * part + k) * size);
             in[k] = j->g->x + i * image_size(other);
             if (j->to) lay_frame(f, d[k], i - first, images, framed);
         }
         const real **x = j->adjoint ? in : d, **y = j->adjoint ? d : in;
         if (!j->g->dw) continue;
-        lay_pair(&j->x, x[0], x[1], p, pairs, j->paired);
-        lay_turned(j, y[0], y[1], p, pairs);
+        lay_pair(&j->x, x[0], x[1], p, b->pairs, b->paired);
+        lay_turned(j, y[0], y[1], p, b->pairs, b->turned);
     }
-    if (j->to && images > 0) multiply(j, framed, j->product + part * product_size(j, chunk_images(j)), first, images);
-    free_part(j, part);
+    if (j->to && images > 0) multiply(j, framed, j->product + part * product_size(j, 2 * j->together), first, images);
 }
 
 /* Some columns of a row of the kernel: the block's part of their gradient. */
+static int64_t weights_tasks(const iso_conv *c) { return c->size * ((c->size * c->in + COLUMNS - 1) / COLUMNS); }
+static void add_weights(const job *j, const block *b, int64_t task)
+{
+    const iso_conv *c = j->c;
+    int64_t run = c->size * c->in, parts = (run + COLUMNS - 1) / COLUMNS, ky = task / parts, from = task % parts * COLUMNS;
+    int64_t deep = iso_layer_padded(2 * b->pairs * j->places), cols = smaller(COLUMNS, run - from);
+    const iso_bf16 *paired = b->paired + 2 * (ky % c->stride * plane_of(&j->x, b->pairs) + ky / c->stride * j->x.row + from);
+    tiles_on();
+    product(iso_layer_padded(c->out), iso_layer_padded(cols), &(strips){b->turned, j->turned_step, 1, deep, {0}}, paired, 2 * j->x.step,
+            &(sums){b->dw + ky * run + from, j->patch, c->out, cols, b->add, NULL});
+    _tile_release();
+}
+
+/* A team is one task, which does its images block by block, and sums its own gradient of the weights. */
+static void one_team(void *arg, int64_t team)
+{
+    const job *j = arg;
+    int64_t all = (j->n + 1) / 2, end = (team + 1) * all / j->teams, part = take_part(j);
+    block b = {.first = team * all / j->teams, .paired = j->paired + part * paired_size(j), .turned = j->turned + part * turned_size(j),
+               .dw = j->team_dw + team * j->c->out * j->patch};
+    for (; b.first < end; b.first += b.pairs, b.add = true) {
+        b.pairs = smaller(j->pairs, end - b.first);
+        for (int64_t p = 0; p < b.pairs; p += j->together) lay_some(j, &b, p, smaller(p + j->together, b.pairs), part);
+        for (int64_t task = 0; j->g->dw && task < weights_tasks(j->c); task++) add_weights(j, &b, task);
+    }
+    free_part(j, part);
+}
+
+static void sum_teams(void *arg, int64_t o)
+{
+    const job *j = arg;
+    real *restrict dw = j->g->dw + o * j->patch;
+    for (int64_t team = 0; team < j->teams; team++) {
+        const real *its = j->team_dw + (team * j->c->out + o) * j->patch;
+        if (team == 0 && !j->g->add_w) memcpy(dw, its, (size_t)j->patch * sizeof *dw);
+        else for (int64_t i = 0; i < j->patch; i++) dw[i] += its[i];
+    }
+}
+
+/* Where there are too many weights for that, all tasks share a block. */
+static void some_pairs(void *arg, int64_t chunk)
+{
+    const job *j = arg;
+    int64_t part = take_part(j);
+    lay_some(j, &j->block, chunk * j->block.pairs / j->chunks, (chunk + 1) * j->block.pairs / j->chunks, part);
+    free_part(j, part);
+}
+
 static void some_weights(void *arg, int64_t task)
 {
     const job *j = arg;
-    const iso_conv *c = j->c;
-    int64_t run = c->size * c->in, parts = (run + COLUMNS - 1) / COLUMNS, ky = task / parts, from = task % parts * COLUMNS;
-    int64_t pairs = pairs_of_block(j), deep = iso_layer_padded(2 * pairs * j->places), cols = smaller(COLUMNS, run - from);
-    const iso_bf16 *paired = j->paired + 2 * (ky % c->stride * plane_of(&j->x, pairs) + ky / c->stride * j->x.row + from);
-    tiles_on();
-    product(iso_layer_padded(c->out), iso_layer_padded(cols), &(strips){j->turned, j->turned_step, 1, deep, {0}}, paired, 2 * j->x.step,
-            &(sums){j->g->dw + ky * run + from, j->patch, c->out, cols, j->g->add_w || j->first > 0, NULL});
-    _tile_release();
+    add_weights(j, &j->block, task);
 }
 
 static void backward(iso_env *env, const iso_conv *c, int64_t n, const iso_conv_gradient *g, real *pixel_sums, real *work)
@@ -410,9 +455,16 @@ static void backward(iso_env *env, const iso_conv *c, int64_t n, const iso_conv_
     /* the gradient by x of a convolution is its adjoint, and the other way round */
     j.adjoint = !g->transposed, j.g = g, j.w = g->w, j.to = g->dx, j.add = g->add_x, j.sums = pixel_sums;
     if (g->dx) lay_weights(env, &j);
-    for (j.first = 0; 2 * j.first < n; j.first += j.pairs) {
+    if (j.teams) {
+        iso_parallel(env, j.teams, one_team, &j);
+        if (g->dw) iso_parallel(env, c->out, sum_teams, &j);
+        return;
+    }
+    j.block = (block){.paired = j.paired, .turned = j.turned, .dw = g->dw, .add = g->add_w};
+    for (; 2 * j.block.first < n; j.block.first += j.block.pairs, j.block.add = true) {
+        j.block.pairs = smaller(j.pairs, (n + 1) / 2 - j.block.first);
         iso_parallel(env, j.chunks, some_pairs, &j);
-        if (g->dw) iso_parallel(env, c->size * ((c->size * c->in + COLUMNS - 1) / COLUMNS), some_weights, &j);
+        if (g->dw) iso_parallel(env, weights_tasks(c), some_weights, &j);
     }
 }
 
