@@ -87,8 +87,7 @@ static int with_grid(const iso_vae *v, int features, int s)
 {
     int wide = channels_at(&v->c.image, GRID_LEVEL);
     int x = convolve(v, "decoder.grid", &iso_op_conv, s, GRID_LEVEL, NINE, v->c.image.grid, wide, false);
-    x = iso_graph_op(v->g, &iso_op_add, NULL, 2, (int[]){features, x});
-    x = iso_graph_op(v->g, &iso_op_relu, NULL, 1, &x);
+    x = iso_graph_op(v->g, &iso_op_add, &(iso_node){.i = {true}}, 2, (int[]){features, x});
     x = convolve(v, "decoder.mix", &iso_op_conv, x, GRID_LEVEL, NINE, wide, wide, true);
     return rise(v, x, GRID_LEVEL, 0);
 }

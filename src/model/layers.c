@@ -4,7 +4,7 @@
 #include <math.h>
 
 enum { NAME = ISO_TENSOR_NAME };
-enum { BF16_WEIGHTS = 1 << 16 };       /* layers with fewer are not worth rounding */
+enum { BF16_WEIGHTS = 1 << 16, BF16_COLUMNS = 128 };       /* layers with fewer are not worth rounding */
 
 /* A linear layer's bound in torch: weights and bias uniform in +-1/sqrt(fan_in). */
 double iso_bound(double fan_in) { return 1 / sqrt(fan_in > 0 ? fan_in : 1); }
@@ -36,6 +36,6 @@ int iso_linear(const iso_vae *v, const char *layer, int x, int n_in, int n_out, 
     int w = iso_graph_param(v->g, name, n_out, n_in, limit);
     snprintf(name, sizeof name, "%s.bias", layer);
     int in[] = {x, w, bias ? iso_graph_param(v->g, name, 1, n_out, limit) : -1};
-    bool bf16 = v->c.bf16 && (int64_t)n_in * n_out >= BF16_WEIGHTS;
+    bool bf16 = v->c.bf16 && (int64_t)n_in * n_out >= BF16_WEIGHTS && n_out >= BF16_COLUMNS;
     return iso_graph_op(v->g, &iso_op_linear, &(iso_node){.i = {bf16}}, 3, in);
 }

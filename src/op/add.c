@@ -1,4 +1,4 @@
-/* add: y = a + b, of one shape. */
+/* add: y = a + b, of one shape; i[0]: then max(y, 0), whose gradient at 0 is 0. */
 #include "op.h"
 
 static const char *shape(const iso_graph *g, iso_node *n)
@@ -10,21 +10,37 @@ static const char *shape(const iso_graph *g, iso_node *n)
     return b->cols == n->cols && b->per_cell == n->per_cell && b->rows == n->rows ? NULL : "inputs differ in shape";
 }
 
-enum { BLOCK = 32768 };         /* numbers a task */
+enum { BLOCK = 32768, PART = 1024 };         /* numbers a task; at once, on the way back */
 
 static void forward_block(void *arg, int64_t block)
 {
     const iso_args *a = arg;
     int64_t size = a->rows * a->cols, from = block * BLOCK, to = from + BLOCK < size ? from + BLOCK : size;
-    for (int64_t i = from; i < to; i++) a->out[i] = a->in[0][i] + a->in[1][i];
+    const real *p = a->in[0], *q = a->in[1];
+    real *y = a->out;
+    if (!a->node->i[0]) for (int64_t i = from; i < to; i++) y[i] = p[i] + q[i];
+    else
+        for (int64_t i = from; i < to; i++) {
+            real sum = p[i] + q[i];
+            y[i] = sum > 0 ? sum : 0;
+        }
 }
 
 static void backward_block(void *arg, int64_t block)
 {
     const iso_args *a = arg;
-    int64_t size = a->rows * a->cols, from = block * BLOCK, n = size - from < BLOCK ? size - from : BLOCK;
-    for (int j = 0; j < 2; j++)
-        if (a->d_in[j]) iso_pass_gradient(a->d_in[j] + from, a->add[j], 1, a->d_out + from, n);
+    int64_t size = a->rows * a->cols, from = block * BLOCK, end = from + BLOCK < size ? from + BLOCK : size;
+    real masked[PART];
+    for (int64_t i = from; i < end; i += PART) {
+        int64_t n = end - i < PART ? end - i : PART;
+        const real *d = a->d_out + i, *y = a->out + i;
+        for (int64_t k = 0; a->node->i[0] && k < n; k++) {
+            real dk = d[k];                                 /* read in any case: no branch, so that it vectorises */
+            masked[k] = y[k] > 0 ? dk : 0;
+        }
+        for (int j = 0; j < 2; j++)
+            if (a->d_in[j]) iso_pass_gradient(a->d_in[j] + i, a->add[j], 1, a->node->i[0] ? masked : d, n);
+    }
 }
 
 static int64_t blocks(const iso_args *a) { return (a->rows * a->cols + BLOCK - 1) / BLOCK; }
@@ -36,8 +52,13 @@ static const iso_example examples[] = {
      .cells = 4,
      .n_in = 2,
      .in = {{true, .cols = 3, .lo = -1, .hi = 1}, {true, .cols = 3, .lo = -1, .hi = 1}}},
+    {.what = "relu",
+     .cells = 4,
+     .i = {1},
+     .n_in = 2,
+     .in = {{true, .cols = 3, .lo = -1, .hi = 1}, {true, .cols = 3, .lo = -1, .hi = 1}}},
     {0},
 };
 
 const iso_op iso_op_add = {
-    .name = "add", .shape = shape, .forward = forward, .backward = backward, .examples = examples};
+    .name = "add", .shape = shape, .forward = forward, .backward = backward, .reads_out = true, .examples = examples};

@@ -73,6 +73,22 @@ typedef struct job {
     double constant;                               /* of a cell's -log p: the sum of log(2 pi variance) / 2 */
 } job;
 
+/* Pixels of few channels are gone through several at a time: how many numbers, a multiple of the channels. */
+enum { TOGETHER = 64 };
+static int64_t together(const layout *l) { return l->channels < TOGETHER ? TOGETHER / l->channels * l->channels : l->channels; }
+
+/* Sums of squares of each channel of x [pixels, channels]. */
+static void sum_channels(const layout *l, const real *x, double *squares)
+{
+    int64_t wide = together(l), size = l->pixels * l->channels;
+    double few[TOGETHER] = {0}, *to = l->channels < TOGETHER ? few : squares;
+    for (int64_t i = 0; i < size; i += wide) {
+        int64_t m = size - i < wide ? size - i : wide;
+        for (int64_t k = 0; k < m; k++) to[k] += (double)(x[i + k] * x[i + k]);
+    }
+    for (int64_t k = 0; to == few && k < wide; k++) squares[k % l->channels] += few[k];
+}
+
 /* The residual of a cell, transformed if the law says so, and its sums of squares by band and channel. */
 static void residual(const job *j, int64_t r, real *out, real *work)
 {
@@ -82,10 +98,14 @@ static void residual(const job *j, int64_t r, real *out, real *work)
     for (int64_t i = 0; i < j->P; i++) out[i] = a->in[0][r * j->P + i] - a->in[1][r * j->P + i];
     if (j->law->haar) iso_haar(out, l.height, l.width, l.channels, work);
     memset(squares, 0, (size_t)(l.bands * l.channels) * sizeof *squares);
+    if (!j->law->haar) {
+        sum_channels(&l, out, squares);
+        return;
+    }
     for (int64_t y = 0; y < l.height; y++)
         for (int64_t x = 0; x < l.width; x++) {
             const real *p = out + (y * l.width + x) * l.channels;
-            double *to = squares + (j->law->haar ? iso_haar_band(l.height, l.width, y, x) * l.channels : 0);
+            double *to = squares + iso_haar_band(l.height, l.width, y, x) * l.channels;
             for (int64_t k = 0; k < l.channels; k++) to[k] += (double)(p[k] * p[k]);
         }
 }
@@ -146,6 +166,19 @@ static void find_variance(job *j)
     }
 }
 
+static void divide_channels(const layout *l, const double *by, real *x)
+{
+    int64_t wide = together(l), size = l->pixels * l->channels;
+    real few[TOGETHER];
+    if (l->channels >= TOGETHER) {
+        for (int64_t i = 0; i < size; i++) x[i] /= (real)by[i % l->channels];
+        return;
+    }
+    for (int64_t k = 0; k < wide; k++) few[k] = (real)by[k % l->channels];
+    for (int64_t i = 0; i < size; i += wide)
+        for (int64_t k = 0; k < wide && i + k < size; k++) x[i + k] /= few[k];
+}
+
 /* Loss of a cell from its squares; residuals become gradients. */
 static void second_lane(void *arg, int64_t lane)
 {
@@ -157,11 +190,15 @@ static void second_lane(void *arg, int64_t lane)
         for (int64_t k = 0; k < n; k++) j->losses[r] += 0.5 * j->squares[r * n + k] / j->variance[k];
         if (!j->a->saved[0]) continue;
         real *d = j->a->saved[0] + r * j->P;
+        if (!j->law->haar) {
+            divide_channels(&l, j->variance, d);
+            continue;
+        }
         for (int64_t p = 0; p < l.pixels; p++) {
-            int64_t band = j->law->haar ? iso_haar_band(l.height, l.width, p / l.width, p % l.width) : 0;
+            int64_t band = iso_haar_band(l.height, l.width, p / l.width, p % l.width);
             for (int64_t k = 0; k < l.channels; k++) d[p * l.channels + k] /= (real)j->variance[band * l.channels + k];
         }
-        if (j->law->haar) iso_haar_inverse(d, l.height, l.width, l.channels, j->a->work + lane * 2 * j->P);
+        iso_haar_inverse(d, l.height, l.width, l.channels, j->a->work + lane * 2 * j->P);
     }
 }
 
@@ -188,10 +225,14 @@ static void forward(const iso_args *a)
     a->out[0] = (real)total;
 }
 
-static void backward(const iso_args *a)
+static void backward_lane(void *arg, int64_t lane)
 {
-    iso_pass_gradient(a->d_in[0], a->add[0], a->d_out[0], a->saved[0], a->in_rows[0] * a->in_cols[0]);
+    const iso_args *a = arg;
+    int64_t n = a->in_rows[0] * a->in_cols[0], from = lane * n / LANES, end = (lane + 1) * n / LANES;
+    iso_pass_gradient(a->d_in[0] + from, a->add[0], a->d_out[0], a->saved[0] + from, end - from);
 }
+
+static void backward(const iso_args *a) { iso_parallel(a->env, LANES, backward_lane, (void *)a); }
 
 extern const iso_likelihood iso_likelihood_gaussian, iso_likelihood_wavelet, iso_likelihood_photon, iso_likelihood_mse;
 #define IMAGE(cols_) {true, .is_state = true, .cols = cols_, .lo = 0, .hi = 1}

@@ -1,7 +1,8 @@
 /* linear: y = x W^T + b.
  *   in 0  x [B, K]      in 1  W [N, K]      in 2  b [1, N], may be missing      out  y [B, N]
  *   i[0]  1 = in training, x, W and the gradient of y enter the products in bfloat16; sums, b and what comes out are real.
- * A layer with LARGE weights or more goes through kernel/layer.h on its way back, and on both ways in bfloat16. */
+ * A layer with LARGE weights or more goes through kernel/layer.h on its way back, and on both ways in bfloat16. Not so if y is much
+ * narrower than x: then there are no columns of y to deal out, but those of x. */
 #include "kernel/layer.h"
 #include "op.h"
 
@@ -17,9 +18,13 @@ static const char *shape(const iso_graph *g, iso_node *n)
     return NULL;
 }
 
-enum { LARGE = 4096, COLUMNS = 256 };      /* COLUMNS of the gradient, a block */
+enum { LARGE = 4096, COLUMNS = 256, STEPS = 8, NARROW = 8 };    /* COLUMNS of the gradient, a block; parts in which weights are stepped */
 
-static bool is_large(const iso_graph *g, const iso_node *n) { return n->cols * g->nodes[n->in[0]].cols >= LARGE || n->i[0]; }
+static bool is_large(const iso_graph *g, const iso_node *n)
+{
+    int64_t K = g->nodes[n->in[0]].cols;
+    return n->i[0] || (n->cols * K >= LARGE && n->cols * NARROW > K);
+}
 
 static int64_t work_size(const iso_graph *g, const iso_node *n, int64_t cells, bool backward)
 {
@@ -50,6 +55,15 @@ static void bias_block(void *arg, int64_t block)
     a->kernels->sum_rows(a->d_out + c0, a->rows, n, a->cols, a->add[2], a->d_in[2] + c0, NULL);
 }
 
+typedef struct stepping { const iso_args *a; double squares[STEPS]; } stepping;
+static void step_part(void *arg, int64_t part)
+{
+    stepping *s = arg;
+    int64_t K = s->a->in_cols[0], n0 = part * s->a->cols / STEPS * K, n1 = (part + 1) * s->a->cols / STEPS * K;
+    const iso_stepper *how = s->a->settings->stepper;
+    if (n1 > n0) s->squares[part] = how->step(how, s->a->step_from[1] + n0, n1 - n0, s->a->d_in[1] + n0);
+}
+
 static void backward(const iso_args *a)
 {
     int64_t K = a->in_cols[0], N = a->cols;
@@ -62,7 +76,11 @@ static void backward(const iso_args *a)
     if (a->d_in[2]) iso_parallel(a->env, (N + COLUMNS - 1) / COLUMNS, bias_block, (void *)a);
     if (a->d_in[0]) iso_gemm(a->env, false, false, a->rows, K, N, 1, a->d_out, N, a->in[1], K, a->add[0] ? 1 : 0, a->d_in[0], K, NULL);
     if (a->d_in[1]) iso_gemm(a->env, true, false, N, K, a->rows, 1, a->d_out, N, a->in[0], K, a->add[1] ? 1 : 0, a->d_in[1], K, NULL);
-    if (a->squares[1]) *a->squares[1] = a->settings->stepper->step(a->settings->stepper, a->step_from[1], N * K, a->d_in[1]);
+    if (!a->squares[1]) return;
+    stepping s = {.a = a};
+    iso_parallel(a->env, STEPS, step_part, &s);
+    *a->squares[1] = 0;
+    for (int i = 0; i < STEPS; i++) *a->squares[1] += s.squares[i];
 }
 
 static const iso_example examples[] = {

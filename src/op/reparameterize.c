@@ -36,7 +36,7 @@ static void forward_block(void *arg, int64_t block)
     for (int64_t r = block * ROWS; r < a->rows && r < (block + 1) * ROWS; r++) {
         real *eps = (a->saved[0] ? a->saved[0] : a->work) + r * a->cols;
         if (a->batch->noise) for (int64_t c = 0; c < a->cols; c++) eps[c] = a->batch->noise[r * a->cols + c];
-        else iso_normal(key, (uint64_t)a->batch->cells[r], a->cols, eps);
+        else a->kernels->normal(key, (uint64_t)a->batch->cells[r], a->cols, eps);
         for (int64_t c = 0; c < a->cols; c += BLOCK) {
             int64_t i = r * a->cols + c, n = a->cols - c < BLOCK ? a->cols - c : BLOCK;
             real e[BLOCK];

@@ -1,5 +1,6 @@
-/* noise.c: the mask of dropout, LANES counters of the generator of base/rng.h at once. */
+/* noise.c: normal numbers and the mask of dropout, LANES counters of the generator of base/rng.h at once. */
 #include "isa.h"
+#include "vmath.h"
 
 #include <string.h>
 
@@ -44,5 +45,41 @@ void KERNEL(dropout_mask)(iso_rng_key key, uint64_t item, int64_t n, int32_t thr
         for (int h = 0; h < HALVES; h++)
             for (int l = 0; l < LANES; l++) some[h * LANES + l] = (int32_t)(words[h / 2][l] >> (h % 2 * 16) & 0xFFFF) < threshold ? 0 : keep;
         memcpy(mask + i, some, (size_t)left * sizeof *mask);
+    }
+}
+
+/* Cosine and sine of 2 pi (w + 1/2) / 2^32: series around the nearest quarter turn, to the last bit of `real`. */
+static inline void turn(uint32_t w, real *cosine, real *sine)
+{
+    enum { TERMS = sizeof(real) == 4 ? 5 : 10 };
+    uint32_t quarter = (w + 0x20000000u) >> 30;
+    real a = ((real)(int32_t)(w - (quarter << 30)) + (real)0.5) * (real)(6.283185307179586477 * 0x1p-32), square = a * a, c = 1, s = 1;
+    for (int k = TERMS; k > 0; k--) {
+        c = 1 - square * (real)(1.0 / ((2 * k - 1) * (2 * k))) * c;
+        s = 1 - square * (real)(1.0 / ((2 * k) * (2 * k + 1))) * s;
+    }
+    s *= a;
+    real across = quarter & 1 ? s : c, along = quarter & 1 ? c : s;
+    *cosine = ((quarter + 1) & 2) ? -across : across;
+    *sine = quarter & 2 ? -along : along;
+}
+
+/* As iso_normal, but for the last bits. */
+void KERNEL(normal)(iso_rng_key key, uint64_t item, int64_t n, real *out)
+{
+    for (int64_t i = 0; i < n; i += LANES * 4) {
+        uint64_t words[4][LANES];
+        real made[4][LANES], some[LANES * 4];
+        int64_t left = n - i < LANES * 4 ? n - i : LANES * 4;
+        philox(key, item, (uint32_t)(i / 4), words);
+        for (int h = 0; h < 4; h += 2)
+            for (int l = 0; l < LANES; l++) {
+                real radius = real_sqrt(-2 * real_log(((real)(uint32_t)words[h][l] + (real)0.5) * (real)0x1p-32)), cosine, sine;
+                turn((uint32_t)words[h + 1][l], &cosine, &sine);
+                made[h][l] = radius * cosine, made[h + 1][l] = radius * sine;
+            }
+        for (int l = 0; l < LANES; l++)
+            for (int h = 0; h < 4; h++) some[l * 4 + h] = made[h][l];
+        memcpy(out + i, some, (size_t)left * sizeof *out);
     }
 }

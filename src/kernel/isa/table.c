@@ -22,6 +22,7 @@ const iso_kernels KERNEL(iso_kernels) = {
     .csr_linear = KERNEL(csr_linear),
     .csr_linear_dw = KERNEL(csr_linear_dw),
     .adam = KERNEL(adam),
+    .normal = KERNEL(normal),
     .dropout_mask = KERNEL(dropout_mask),
     .sum_squares = KERNEL(sum_squares),
     .gemm = KERNEL(gemm),

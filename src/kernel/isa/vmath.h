@@ -32,6 +32,7 @@ typedef struct expm1_terms {
 static inline real real_min(real a, real b) { return a < b ? a : b; }
 static inline real real_max(real a, real b) { return a > b ? a : b; }
 static inline real real_abs(real a) { return a < 0 ? -a : a; }
+static inline real real_sqrt(real x) { return sizeof x == 4 ? (real)sqrtf((float)x) : (real)sqrt((double)x); }
 static inline real real_floor(real x) { return (real)floor((double)x); }
 static inline real real_clamp(real x, real low, real high) { return x < low ? low : x > high ? high : x; }
 
