@@ -3,7 +3,8 @@
  * An image is laid into a frame: rounded, with zeros around it, row y in plane y % stride. What a row of the kernel sees at a place of the
  * output is then a run of numbers side by side, what it sees at the next place lies `step` further on, and so on from row to row and from
  * image to image: 16 places are the rows of a tile as they lie, and nothing is copied. A row of the output is one place longer than its
- * pixels, so that neighbours across its end are zeros; that place, and a last row of places, are computed and dropped.
+ * pixels, so that neighbours across its end are zeros; that place, and a last row of places, are computed and dropped. Where that would be
+ * too many, in small images, the runs of a place are copied side by side after all: patches.
  *
  * The adjoint is of the same form: with a stride of s, pixel (s i + p, s j + q) of the larger side sees size / s by size / s pixels of the
  * smaller one at place (i, j), by weights of its own for each p and q.
@@ -24,6 +25,7 @@
 enum { LANES = 16, PLACES = 512 };               /* tasks of a pass over all images; places of a product, if a lane has as many */
 enum { TEAMS = 8, FEW = 4, CHUNKS = 8 };         /* on the way back: teams, at most and at least; tasks that share a block, at most */
 enum { COLUMNS = 64 };                           /* of the weights' gradient, a task */
+enum { FULL = 7 };                               /* tenths of places that are not dropped; patches, if fewer */
 static const int64_t BLOCK = 512 * 1024;         /* numbers of 16 bits that a block of images is laid out in: half of a second-level cache */
 static const int64_t SUMS = 512 * 1024;          /* numbers in all teams' gradients of the weights */
 
@@ -41,6 +43,7 @@ typedef struct job {
     const iso_conv *c;
     const iso_kernels *k;
     int64_t n, across, places;                   /* images; places of a row, of an image */
+    bool patches;
     frame x, y;
     int64_t patch, gather_run, scatter_run;      /* numbers of an output's weights; of a run, padded */
     int64_t lanes, images;                       /* of a pass over all images: tasks; images at once */
@@ -50,7 +53,7 @@ typedef struct job {
     const iso_conv_gradient *g;
     real *to, *sums;
     bool relu, add, adjoint;                     /* adjoint: from the smaller side to the larger */
-    iso_bf16 *weights, *framed, *paired, *turned;
+    iso_bf16 *weights, *framed, *patched, *paired, *turned;
     real *product, *masked, *team_dw;
     atomic_uint *busy;                           /* a bit for each part of the scratch memory: in use by a task */
     block block;                                 /* without teams */
@@ -74,13 +77,14 @@ static int64_t even_parts(int64_t n, int64_t most) { int64_t parts = (n + most -
 static job job_of(const iso_conv *c, int64_t n)
 {
     int64_t s = c->stride, pad = (c->size - 1) / 2, h = iso_conv_height(c), w = iso_conv_width(c), across = w + pad, rows = h + pad;
-    job j = {.c = c, .k = iso_kernels_best(), .n = n, .across = across, .places = rows * across, .patch = c->size * c->size * c->in,
+    bool patches = 10 * h * w < FULL * rows * across;
+    job j = {.c = c, .k = iso_kernels_best(), .n = n, .across = patches ? w : across, .places = patches ? h * w : rows * across, .patches = patches, .patch = c->size * c->size * c->in,
              .x = {c->height, c->width, c->in, s, rows, s * across * c->in, s * c->in, pad},
              .y = {h, w, c->out, 1, rows, across * c->out, c->out, pad},
              .gather_run = iso_layer_padded(c->size * c->in), .scatter_run = iso_layer_padded(c->size / s * c->out)};
     j.lanes = smaller(LANES, n);
     j.images = larger(1, smaller(PLACES / j.places, (n + LANES - 1) / LANES));
-    int64_t all = (n + 1) / 2, pair = 2 * (s * rows * j.x.row + iso_layer_padded(c->out) * j.places);
+    int64_t all = (n + 1) / 2, pair = 2 * ((patches ? j.places * j.patch : s * rows * j.x.row) + iso_layer_padded(c->out) * j.places);
     j.teams = smaller(all, smaller(TEAMS, SUMS / (c->out * j.patch)));
     if (j.teams < FEW) j.teams = 0;
     j.pairs = even_parts(j.teams ? (all + j.teams - 1) / j.teams : all, larger(1, BLOCK / pair));
@@ -103,7 +107,17 @@ static int64_t product_size(const job *j, int64_t images)
     return iso_layer_padded(images * j->places) * larger(j->c->out, j->c->stride * j->c->stride * j->c->in);
 }
 
-static int64_t paired_size(const job *j) { return 2 * j->x.planes * plane_of(&j->x, j->pairs); }
+static int64_t pair_frame(const job *j, int64_t pairs) { return 2 * j->x.planes * plane_of(&j->x, pairs); }
+static int64_t paired_size(const job *j)
+{
+    return j->patches ? (iso_layer_padded(j->pairs * j->places) * j->patch + COLUMNS) * 2 : pair_frame(j, j->pairs);
+}
+/* Scratch for patches: those of a product, or a pair's frame before its patches are copied. */
+static int64_t patched_size(const job *j, int64_t images)
+{
+    int64_t row = larger(j->c->size * j->gather_run, j->c->size / j->c->stride * j->scatter_run);
+    return j->patches ? larger(iso_layer_padded(images * j->places) * row, pair_frame(j, 1)) : 0;
+}
 static int64_t turned_size(const job *j) { return iso_layer_padded(j->c->out) * j->turned_step; }
 static int64_t masked_size(const job *j)
 {
@@ -121,6 +135,7 @@ static int64_t lay_memory(job *j, bool backward, real *work)
     int64_t blocks = larger(1, j->teams), tasks = !backward ? j->lanes : j->teams ? j->teams : j->chunks, images = backward ? 2 * j->together : j->images;
     j->weights = take_half(&at, weights_size(j));
     j->framed = take_half(&at, tasks * framed_size(j, images));
+    j->patched = take_half(&at, tasks * patched_size(j, images));
     j->product = take(&at, tasks * product_size(j, images));
     if (!backward) return at - work;
     j->turned_step = iso_layer_padded(2 * j->pairs * j->places);
@@ -270,13 +285,27 @@ static void lay_weights(iso_env *env, job *j)
 
 /* -------------------------------------------------------------------------------------- products and what comes of them */
 
+/* The runs of each place side by side: patches, at `to`. From one row of places to the next, one image to the next. */
+static strips patches_of(const job *j, strips A, int64_t row, int64_t image, int64_t images, iso_bf16 *to)
+{
+    int64_t wide = A.runs * A.run;
+    strips patches = {to, wide, 1, wide, {0}};
+    for (int64_t i = 0; i < images; i++)
+        for (int64_t y = 0; y < j->y.height; y++)
+            for (int64_t x = 0; x < j->y.width; x++)
+                for (int64_t r = 0; r < A.runs; r++, to += A.run)
+                    memcpy(to, A.at + i * image + y * row + x * A.step + A.from[r], (size_t)A.run * sizeof *to);
+    return patches;
+}
+
 /* From the larger side's frame to images first.. of the smaller side. */
-static void gather_images(const job *j, const iso_bf16 *framed, real *C, int64_t first, int64_t images)
+static void gather_images(const job *j, const iso_bf16 *framed, iso_bf16 *patched, real *C, int64_t first, int64_t images)
 {
     const iso_conv *c = j->c;
     int64_t plane = plane_of(&j->x, images), all = images * j->places;
     strips A = {framed, j->x.step, c->size, j->gather_run, {0}};
     for (int64_t ky = 0; ky < c->size; ky++) A.from[ky] = ky % c->stride * plane + ky / c->stride * j->x.row;
+    if (j->patches) A = patches_of(j, A, j->x.row, j->x.rows * j->x.row, images, patched);
     int64_t wide = iso_layer_padded(c->out);
     product(iso_layer_padded(all), wide, &A, j->weights, 2 * wide, &(sums){C, c->out, iso_layer_padded(all), c->out, false, NULL});
     for (int64_t r = 0; r < images * j->y.height; r++)
@@ -285,13 +314,14 @@ static void gather_images(const job *j, const iso_bf16 *framed, real *C, int64_t
 }
 
 /* From the smaller side's frame to images first.. of the larger side. */
-static void scatter_images(const job *j, const iso_bf16 *framed, real *C, int64_t first, int64_t images)
+static void scatter_images(const job *j, const iso_bf16 *framed, iso_bf16 *patched, real *C, int64_t first, int64_t images)
 {
     const iso_conv *c = j->c;
     int64_t s = c->stride, t = c->size / s, all = iso_layer_padded(images * j->places), wide = iso_layer_padded(c->in), line = all * s * c->in;
     for (int64_t phase = 0; phase < s * s; phase++) {
         strips A = {framed + phase / s * j->y.row + phase % s * j->y.step, j->y.step, t, j->scatter_run, {0}};
         for (int64_t row = 0; row < t; row++) A.from[row] = row * j->y.row;
+        if (j->patches) A = patches_of(j, A, j->y.row, j->y.rows * j->y.row, images, patched);
         product(all, wide, &A, j->weights + phase * t * j->scatter_run * wide, 2 * wide,
                 &(sums){C + phase / s * line + phase % s * c->in, s * c->in, all, c->in, false, NULL});
     }
@@ -302,11 +332,11 @@ static void scatter_images(const job *j, const iso_bf16 *framed, real *C, int64_
     }
 }
 
-static void multiply(const job *j, const iso_bf16 *framed, real *C, int64_t first, int64_t images)
+static void multiply(const job *j, const iso_bf16 *framed, iso_bf16 *patched, real *C, int64_t first, int64_t images)
 {
     tiles_on();
-    if (j->adjoint) scatter_images(j, framed, C, first, images);
-    else gather_images(j, framed, C, first, images);
+    if (j->adjoint) scatter_images(j, framed, patched, C, first, images);
+    else gather_images(j, framed, patched, C, first, images);
     _tile_release();
 }
 
@@ -323,7 +353,7 @@ static void convolve_lane(void *arg, int64_t lane)
     for (int64_t i = lane * j->n / j->lanes; i < end; i += j->images) {
         int64_t images = smaller(j->images, end - i);
         for (int64_t k = 0; k < images; k++) lay_frame(f, j->from + (i + k) * image_size(f), k, images, framed);
-        multiply(j, framed, j->product + part * product_size(j, j->images), i, images);
+        multiply(j, framed, j->patched + part * patched_size(j, j->images), j->product + part * product_size(j, j->images), i, images);
     }
     free_part(j, part);
 }
@@ -365,12 +395,24 @@ static const real *gradient_of(const job *j, int64_t i, real *masked)
     return g->out ? masked : g->d + at;
 }
 
+/* lay_pair in patches: [pairs, places, patch, 2]. */
+static void lay_pair_patches(const job *j, const real *x, const real *y, int64_t i, const block *b, iso_bf16 *patched)
+{
+    const iso_conv *c = j->c;
+    strips A = {patched, 2 * j->x.step, c->size, 2 * c->size * c->in, {0}};
+    for (int64_t ky = 0; ky < c->size; ky++) A.from[ky] = 2 * (ky % c->stride * plane_of(&j->x, 1) + ky / c->stride * j->x.row);
+    int64_t all = b->pairs * j->places, end = (iso_layer_padded(all) * j->patch + COLUMNS) * 2;
+    lay_pair(&j->x, x, y, 0, 1, patched);
+    patches_of(j, A, 2 * j->x.row, 0, 1, b->paired + 2 * i * j->places * j->patch);
+    if (i == b->pairs - 1) memset(b->paired + 2 * all * j->patch, 0, (size_t)(end - 2 * all * j->patch) * sizeof *patched);
+}
+
 /* Pairs p0 .. p1-1 of a block, at most `together`: laid out for the weights' gradient; the gradient by their pixels. */
 static void lay_some(const job *j, const block *b, int64_t p0, int64_t p1, int64_t part)
 {
     const frame *f = from_side(j), *other = j->adjoint ? &j->x : &j->y;
     int64_t first = 2 * (b->first + p0), images = smaller(2 * (b->first + p1), j->n) - first, size = masked_size(j) / 2;
-    iso_bf16 *framed = j->framed + part * framed_size(j, 2 * j->together);
+    iso_bf16 *framed = j->framed + part * framed_size(j, 2 * j->together), *patched = j->patched + part * patched_size(j, 2 * j->together);
     for (int64_t p = p0; p < p1; p++) {
         const real *d[2] = {NULL, NULL}, *in[2] = {NULL, NULL};
         for (int64_t k = 0; k < 2 && 2 * (b->first + p) + k < j->n; k++) {
@@ -381,10 +423,11 @@ static void lay_some(const job *j, const block *b, int64_t p0, int64_t p1, int64
         }
         const real **x = j->adjoint ? in : d, **y = j->adjoint ? d : in;
         if (!j->g->dw) continue;
-        lay_pair(&j->x, x[0], x[1], p, b->pairs, b->paired);
+        if (j->patches) lay_pair_patches(j, x[0], x[1], p, b, patched);
+        else lay_pair(&j->x, x[0], x[1], p, b->pairs, b->paired);
         lay_turned(j, y[0], y[1], p, b->pairs, b->turned);
     }
-    if (j->to && images > 0) multiply(j, framed, j->product + part * product_size(j, 2 * j->together), first, images);
+    if (j->to && images > 0) multiply(j, framed, patched, j->product + part * product_size(j, 2 * j->together), first, images);
 }
 
 /* Some columns of a row of the kernel: the block's part of their gradient. */
@@ -394,9 +437,10 @@ static void add_weights(const job *j, const block *b, int64_t task)
     const iso_conv *c = j->c;
     int64_t run = c->size * c->in, parts = (run + COLUMNS - 1) / COLUMNS, ky = task / parts, from = task % parts * COLUMNS;
     int64_t deep = iso_layer_padded(2 * b->pairs * j->places), cols = smaller(COLUMNS, run - from);
-    const iso_bf16 *paired = b->paired + 2 * (ky % c->stride * plane_of(&j->x, b->pairs) + ky / c->stride * j->x.row + from);
+    int64_t at = j->patches ? ky * run : ky % c->stride * plane_of(&j->x, b->pairs) + ky / c->stride * j->x.row;
     tiles_on();
-    product(iso_layer_padded(c->out), iso_layer_padded(cols), &(strips){b->turned, j->turned_step, 1, deep, {0}}, paired, 2 * j->x.step,
+    product(iso_layer_padded(c->out), iso_layer_padded(cols), &(strips){b->turned, j->turned_step, 1, deep, {0}}, b->paired + 2 * (at + from),
+            2 * (j->patches ? j->patch : j->x.step),
             &(sums){b->dw + ky * run + from, j->patch, c->out, cols, b->add, NULL});
     _tile_release();
 }
