@@ -32,16 +32,23 @@ int iso_picture_attitude(const iso_pictures *p, int64_t cell)
     return 4 | (down < 0 ? 1 : 0) | (right < 0 ? 2 : 0);
 }
 
+/* A line of pixels at every step-th place of a line of n that starts at `from`, or comes from its end: to every C-th of out. */
+static void line_of(const float *from, int64_t n, int64_t step, bool back, int64_t to_n, float low, float scale, real *out, int64_t C)
+{
+    for (int64_t i = to_n; i-- > n;) out[(back ? to_n - 1 - i : i) * C] = (real)((from[mirrored(i, n) * step] - low) * scale);
+    real *to = back ? out + (to_n - 1) * C : out;
+    for (int64_t i = 0, way = back ? -C : C; i < n; i++, to += way) *to = (real)((from[i * step] - low) * scale);
+}
+
 void iso_picture(const iso_pictures *p, int64_t cell, int way, real *out)
 {
-    int64_t H = p->to_height, W = p->to_width, C = p->channels;
+    int64_t H = p->to_height, W = p->to_width, C = p->channels, h = p->height, w = p->width;
+    bool turn = way & 4;
     for (int64_t c = 0; c < C; c++) {
-        const float *plane = p->pixels + (cell * C + c) * p->height * p->width;
-        for (int64_t y = 0; y < H; y++)
-            for (int64_t x = 0; x < W; x++) {
-                int64_t v = way & 1 ? W - 1 - x : x, u = way & 2 ? H - 1 - y : y;
-                if (way & 4) { int64_t t = u; u = v, v = t; }
-                out[(y * W + x) * C + c] = (real)((plane[mirrored(u, p->height) * p->width + mirrored(v, p->width)] - p->low[c]) * p->scale[c]);
-            }
+        const float *plane = p->pixels + (cell * C + c) * h * w;
+        for (int64_t y = 0; y < H; y++) {
+            int64_t u = mirrored(way & 2 ? H - 1 - y : y, turn ? w : h);
+            line_of(turn ? plane + u : plane + u * w, turn ? h : w, turn ? w : 1, way & 1, W, p->low[c], p->scale[c], out + y * W * C + c, C);
+        }
     }
 }
