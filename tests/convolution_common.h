@@ -13,13 +13,18 @@
 #include <string.h>
 
 /* Images of even and odd sides; few channels and many, which go another way (kernel/winograd.c); no image, one, several. */
-static const struct { iso_conv c; int64_t n; bool winograd; } shapes[] = {
-    {{8, 8, 2, 3, 4, 2, false}, 3, false}, {{9, 7, 3, 5, 3, 1, false}, 2, false}, {{6, 6, 16, 8, 1, 1, false}, 2, false},
-    {{16, 12, 8, 32, 4, 2, false}, 5, true}, {{10, 14, 16, 40, 4, 2, false}, 3, true}, {{9, 7, 9, 33, 4, 2, false}, 2, true},
-    {{8, 8, 32, 32, 3, 1, false}, 4, true}, {{5, 7, 33, 47, 3, 1, false}, 3, true}, {{4, 4, 64, 32, 4, 2, false}, 150, true},
-    {{2, 2, 32, 32, 4, 2, false}, 2, true}, {{8, 8, 32, 32, 3, 1, false}, 0, true}, {{32, 32, 32, 32, 3, 1, false}, 15, true},
-    {{16, 16, 32, 32, 4, 2, false}, 7, true}, {{2, 2, 128, 32, 4, 2, false}, 240, true}, {{12, 20, 8, 33, 4, 2, false}, 40, true},
+typedef struct shape { int64_t of[6], n; bool winograd; } shape;
+static const shape shapes[] = {
+    {{8, 8, 2, 3, 4, 2}, 3, false}, {{9, 7, 3, 5, 3, 1}, 2, false}, {{6, 6, 16, 8, 1, 1}, 2, false}, {{16, 12, 8, 32, 4, 2}, 5, true},
+    {{10, 14, 16, 40, 4, 2}, 3, true}, {{9, 7, 9, 33, 4, 2}, 2, true}, {{8, 8, 32, 32, 3, 1}, 4, true}, {{5, 7, 33, 47, 3, 1}, 3, true},
+    {{4, 4, 64, 32, 4, 2}, 150, true}, {{2, 2, 32, 32, 4, 2}, 2, true}, {{8, 8, 32, 32, 3, 1}, 0, true}, {{32, 32, 32, 32, 3, 1}, 15, true},
+    {{16, 16, 32, 32, 4, 2}, 7, true}, {{2, 2, 128, 32, 4, 2}, 240, true}, {{12, 20, 8, 33, 4, 2}, 40, true},
 };
+
+static iso_conv conv_of(const shape *s, bool bf16, bool half_x, bool half_y)
+{
+    return (iso_conv){s->of[0], s->of[1], s->of[2], s->of[3], s->of[4], s->of[5], bf16, half_x, half_y};
+}
 
 static real *noise(int64_t n, uint64_t seed)
 {
@@ -64,15 +69,15 @@ static void to_w(const plain *p, int64_t x, int64_t y, int64_t w)
         for (int64_t k = 0; k < p->c->in; k++) p->sum[w + k] += (double)p->x[x + k] * (double)p->y[y + o];
 }
 
-/* got against sum + start (of what was there before) + bias, or its positive part. */
-static void compare(const char *what, const real *got, const double *sum, const real *start, const real *bias, int64_t channels, bool relu, int64_t n)
+/* got, kept in bfloat16 if `half`, against sum + start (of what was there before) + bias, or its positive part. */
+static void compare(const char *what, bool half, const real *got, const double *sum, const real *start, const real *bias, int64_t channels, bool relu, int64_t n)
 {
     double scale = 1e-3;
     for (int64_t i = 0; i < n; i++) scale = fmax(scale, fabs(sum[i]));
     for (int64_t i = 0; i < n; i++) {
         double want = sum[i] + (start ? (double)start[i] : 0) + (bias ? (double)bias[i % channels] : 0);
         if (relu && want < 0) want = 0;
-        if (!(fabs((double)got[i] - want) <= TOLERANCE * scale))
+        if (!(fabs((double)got[i] - want) <= (half ? 1.0 / 128 : TOLERANCE) * scale))
             fail_msg("%s: number %lld is %.9g, not %.9g", what, (long long)i, (double)got[i], want);
     }
 }
@@ -83,6 +88,48 @@ static real *masked(const real *d, const real *out, int64_t n)
     real *m = malloc((size_t)(n + 1) * sizeof *m);
     for (int64_t i = 0; i < n; i++) m[i] = out[i] > 0 ? d[i] : 0;
     return m;
+}
+
+static void round_to_bf16(real *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        float f = (float)x[i];
+        uint32_t bits;
+        memcpy(&bits, &f, sizeof bits);
+        bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u;
+        memcpy(&f, &bits, sizeof f);
+        x[i] = (real)f;
+    }
+}
+
+/* A side's numbers as the convolution keeps them, and back. NULL stays NULL. */
+static real *packed(const real *x, int64_t n, bool half)
+{
+    if (!x) return NULL;
+    real *to = malloc((size_t)(n + 1) * sizeof *to);
+    memcpy(to, x, (size_t)n * sizeof *to);
+    if (!half) return to;
+    round_to_bf16(to, n);
+    iso_bf16 *small = (iso_bf16 *)to;
+    for (int64_t i = 0; i < n; i++) {
+        float f = (float)to[i];
+        uint32_t bits;
+        memcpy(&bits, &f, sizeof bits);
+        small[i] = (iso_bf16)(bits >> 16);
+    }
+    return to;
+}
+
+static void unpack(const real *x, int64_t n, bool half, real *to)
+{
+    const iso_bf16 *small = (const iso_bf16 *)x;
+    if (!half) memcpy(to, x, (size_t)n * sizeof *to);
+    for (int64_t i = 0; half && i < n; i++) {
+        uint32_t bits = (uint32_t)small[i] << 16;
+        float f;
+        memcpy(&f, &bits, sizeof f);
+        to[i] = (real)f;
+    }
 }
 
 /* Runs `run` on one thread and on three, on copies of `start`: the same bits, and those of the sums. */
@@ -104,24 +151,41 @@ static void both(const char *what, run_fn *run, void *arg, const real *start, in
 
 typedef struct call { const iso_conv *c; int64_t n; const real *x, *y, *w, *bias; iso_conv_gradient g; int which; real *work; } call;
 
+static int64_t size_x(const iso_conv *c, int64_t n) { return n * c->height * c->width * c->in; }
+static int64_t size_y(const iso_conv *c, int64_t n) { return n * iso_conv_height(c) * iso_conv_width(c) * c->out; }
+
 static void run_forward(iso_env *env, void *arg, real *to)
 {
     const call *k = arg;
-    if (k->which) iso_conv_scatter(env, k->c, k->n, k->y, k->w, k->bias, k->bias, to, k->work);
-    else iso_conv_gather(env, k->c, k->n, k->x, k->w, k->bias, k->bias, to, k->work);
+    const iso_conv *c = k->c;
+    int64_t nx = size_x(c, k->n), ny = size_y(c, k->n);
+    real *x = packed(k->x, nx, c->half_x), *y = packed(k->y, ny, c->half_y);
+    if (k->which) {
+        iso_conv_scatter(env, c, k->n, y, k->w, k->bias, k->bias, x, k->work);
+        unpack(x, nx, c->half_x, to);
+    } else {
+        iso_conv_gather(env, c, k->n, x, k->w, k->bias, k->bias, y, k->work);
+        unpack(y, ny, c->half_y, to);
+    }
+    free(x), free(y);
 }
 
 /* One gradient of the three alone, or all of them. */
 static void run_backward(iso_env *env, void *arg, real *to)
 {
     const call *k = arg;
+    const iso_conv *c = k->c;
     iso_conv_gradient g = k->g;
-    int64_t nx = k->n * k->c->height * k->c->width * k->c->in, ny = k->n * iso_conv_height(k->c) * iso_conv_width(k->c) * k->c->out;
-    int64_t nw = k->c->out * k->c->size * k->c->size * k->c->in, n_in = g.transposed ? ny : nx;
-    if (k->which != 1) g.dx = to;
+    int64_t nx = size_x(c, k->n), ny = size_y(c, k->n), nw = c->out * c->size * c->size * c->in, n_in = g.transposed ? ny : nx, n_out = g.transposed ? nx : ny;
+    bool half_in = g.transposed ? c->half_y : c->half_x, half_out = g.transposed ? c->half_x : c->half_y;
+    real *x = packed(g.x, n_in, half_in), *d = packed(g.d, n_out, half_out), *out = packed(g.out, n_out, half_out), *dx = packed(to, n_in, half_in);
+    g.x = x, g.d = d, g.out = out;
+    if (k->which != 1) g.dx = dx;
     if (k->which != 0) g.dw = to + n_in;
     if (k->which == 2) g.dbias = to + n_in + nw;
-    iso_conv_backward(env, k->c, k->n, &g, k->work);
+    iso_conv_backward(env, c, k->n, &g, k->work);
+    if (k->which != 1) unpack(dx, n_in, half_in, to);
+    free(x), free(d), free(out), free(dx);
 }
 
 /* Forward and transposed, with bias and relu and without. */
@@ -136,7 +200,7 @@ static void check_forward(const iso_conv *c, int64_t n, const real *x, const rea
         for (int finish = 0; finish < 2; finish++) {
             call k = {.c = c, .n = n, .x = x, .y = y, .w = w, .bias = finish ? bias : NULL, .which = which, .work = work};
             both(which ? "scatter" : "gather", run_forward, &k, NULL, size[which], got);
-            compare(which ? "scatter" : "gather", got, sum, NULL, k.bias, channels[which], finish, size[which]);
+            compare(which ? "scatter" : "gather", which ? c->half_x : c->half_y, got, sum, NULL, k.bias, channels[which], finish, size[which]);
         }
         free(sum), free(got);
     }
@@ -165,25 +229,13 @@ static void check_backward(const iso_conv *c, int64_t n, const real *x, const re
             const real *start = k.which == 2 && !add ? NULL : there;
             both("backward", run_backward, &k, start, all, got);
             const real *to_add = add ? there : NULL, *w_there = to_add ? to_add + n_in : NULL;
-            if (k.which != 1) compare("dx", got, p.sum, to_add, NULL, 1, false, n_in);
-            if (k.which != 0) compare("dw", got + n_in, pw.sum, w_there, NULL, 1, false, nw);
-            if (k.which == 2) compare("dbias", got + n_in + nw, pw.sum + nw, w_there ? w_there + nw : NULL, NULL, 1, false, channels);
+            if (k.which != 1) compare("dx", transposed ? c->half_y : c->half_x, got, p.sum, to_add, NULL, 1, false, n_in);
+            if (k.which != 0) compare("dw", false, got + n_in, pw.sum, w_there, NULL, 1, false, nw);
+            if (k.which == 2) compare("dbias", false, got + n_in + nw, pw.sum + nw, w_there ? w_there + nw : NULL, NULL, 1, false, channels);
         }
         free(p.sum), free(dm);
     }
     free(work), free(out), free(there), free(got);
-}
-
-static void round_to_bf16(real *x, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++) {
-        float f = (float)x[i];
-        uint32_t bits;
-        memcpy(&bits, &f, sizeof bits);
-        bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u;
-        memcpy(&f, &bits, sizeof f);
-        x[i] = (real)f;
-    }
 }
 
 /* In bfloat16, numbers that it can hold are used: products of these are exact. */
@@ -206,29 +258,31 @@ static void against_loops(void **state)
         if (!iso_kernel_table[k]->supported()) continue;
         setenv("ISOLARIO_ISA", iso_kernel_table[k]->name, 1);
         for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
-            assert_true(iso_conv_by_winograd.fits(&shapes[s].c) == shapes[s].winograd);
-            check(&shapes[s].c, shapes[s].n);
+            iso_conv c = conv_of(&shapes[s], false, false, false);
+            assert_true(iso_conv_by_winograd.fits(&c) == shapes[s].winograd);
+            check(&c, shapes[s].n);
         }
     }
     unsetenv("ISOLARIO_ISA");
 }
 
-/* In bfloat16 by tiles, where the CPU has them: places that are fewer and more than a tile, one block of images and several. */
+/* In bfloat16 by tiles, where the CPU has them, images kept in it or not: places that are fewer and more than a tile, one block of images and
+ * several, teams and none. */
 static void by_tiles(void **state)
 {
     (void)state;
-    static const struct { iso_conv c; int64_t n; } more[] = {{{64, 64, 2, 32, 4, 2, true}, 5}, {{16, 16, 32, 64, 4, 2, true}, 37},
-                                                             {{12, 20, 8, 64, 3, 1, true}, 33}, {{4, 4, 128, 96, 4, 2, true}, 64},
-                                                             {{16, 16, 64, 8, 1, 1, true}, 6}, {{6, 10, 1, 2, 4, 2, true}, 1}};
-    iso_conv odd = {8, 8, 3, 5, 3, 1, true};
-    assert_false(iso_conv_by_tiles.fits(&odd));      /* pairs of channels would straddle pixels */
-    for (size_t s = 0; s < sizeof more / sizeof *more; s++)
-        if (iso_conv_by_tiles.fits(&more[s].c)) check(&more[s].c, more[s].n);
-    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
-        iso_conv c = shapes[s].c;
-        c.bf16 = true;
-        if (iso_conv_by_tiles.fits(&c)) check(&c, shapes[s].n);
-    }
+    static const shape more[] = {{{64, 64, 2, 32, 4, 2}, 5, false}, {{16, 16, 16, 32, 4, 2}, 37, false}, {{12, 20, 8, 32, 3, 1}, 17, false},
+                                 {{4, 4, 32, 96, 4, 2}, 64, false}, {{8, 8, 128, 64, 4, 2}, 9, false}, {{16, 16, 64, 8, 1, 1}, 6, false},
+                                 {{6, 10, 1, 2, 4, 2}, 1, false}, {{8, 8, 3, 5, 3, 1}, 1, false}};
+    enum { MORE = sizeof more / sizeof *more, ALL = MORE + sizeof shapes / sizeof *shapes };
+    iso_conv odd = conv_of(&more[MORE - 1], true, false, false);
+    assert_false(iso_conv_in_tiles(&odd));      /* pairs of channels would straddle pixels */
+    for (int s = 0; s < ALL; s++)
+        for (int half = 0; half < 4; half += s < MORE ? 1 : 3) {
+            const shape *a = s < MORE ? &more[s] : &shapes[s - MORE];
+            iso_conv c = conv_of(a, true, half & 1, half & 2);
+            if (iso_conv_in_tiles(&c)) check(&c, a->n);
+        }
 }
 
 /* A plan makes room once, for its largest batch. */
@@ -238,8 +292,7 @@ static void room_for_fewer_images(void **state)
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
         for (int64_t n = 1; n <= 70; n++)
             for (int k = 0; k < 4; k++) {
-                iso_conv c = shapes[s].c;
-                c.bf16 = k & 2;
+                iso_conv c = conv_of(&shapes[s], k & 2, false, false);
                 assert_true(iso_conv_work(&c, n, k & 1) <= iso_conv_work(&c, n + 1, k & 1));
             }
 }

@@ -23,7 +23,7 @@ static iso_status open_eye(eye *e, int64_t channels, iso_area a, iso_error *err)
     int64_t work = 0;
     for (int l = 0; l < LAYERS; l++) {
         iso_conv *c = &e->layer[l];
-        *c = (iso_conv){a.height, a.width, channels, widths[l], SIZE, 2, false};
+        *c = (iso_conv){a.height, a.width, channels, widths[l], SIZE, 2, false, false, false};
         int64_t taps = SIZE * SIZE * c->in;
         ALLOC(e->weights[l], c->out * taps, sizeof(real));
         ALLOC(e->seen[l], AT_ONCE * pixels_out(c) * c->out, sizeof(real));

@@ -34,7 +34,11 @@ typedef struct frame {
     int64_t height, width, channels;             /* of the image */
     int64_t planes, rows, row, step;             /* rows of a plane, for one image; numbers of a row; from a place to the next */
     int64_t pad;                                 /* zeros above and before an image, in pixels */
+    bool half;                                   /* the images are kept in bfloat16 */
 } frame;
+
+/* Numbers of one side's images. */
+typedef struct pixels { const void *at; bool half; } pixels;
 
 /* Pairs of images that are laid out for the weights' gradient, and where their part of it goes. */
 typedef struct block { int64_t first, pairs; iso_bf16 *paired, *turned; real *dw; bool add; } block;
@@ -49,9 +53,9 @@ typedef struct job {
     int64_t lanes, images;                       /* of a pass over all images: tasks; images at once */
     /* Backward: pairs of images in a block, and in one go; teams; without teams, tasks that share a block. */
     int64_t pairs, together, teams, chunks, turned_step;      /* turned_step: from a row of the turned side to the next */
-    const real *from, *w, *bias;                 /* the side that is convolved */
+    const real *from, *w, *bias;                 /* from: the side that is convolved */
     const iso_conv_gradient *g;
-    real *to, *sums;
+    real *to, *sums;                             /* to: the other side */
     bool relu, add, adjoint;                     /* adjoint: from the smaller side to the larger */
     iso_bf16 *weights, *framed, *patched, *paired, *turned;
     real *product, *masked, *team_dw;
@@ -79,8 +83,8 @@ static job job_of(const iso_conv *c, int64_t n)
     int64_t s = c->stride, pad = (c->size - 1) / 2, h = iso_conv_height(c), w = iso_conv_width(c), across = w + pad, rows = h + pad;
     bool patches = 10 * h * w < FULL * rows * across;
     job j = {.c = c, .k = iso_kernels_best(), .n = n, .across = patches ? w : across, .places = patches ? h * w : rows * across, .patches = patches, .patch = c->size * c->size * c->in,
-             .x = {c->height, c->width, c->in, s, rows, s * across * c->in, s * c->in, pad},
-             .y = {h, w, c->out, 1, rows, across * c->out, c->out, pad},
+             .x = {c->height, c->width, c->in, s, rows, s * across * c->in, s * c->in, pad, c->half_x},
+             .y = {h, w, c->out, 1, rows, across * c->out, c->out, pad, c->half_y},
              .gather_run = iso_layer_padded(c->size * c->in), .scatter_run = iso_layer_padded(c->size / s * c->out)};
     j.lanes = smaller(LANES, n);
     j.images = larger(1, smaller(PLACES / j.places, (n + LANES - 1) / LANES));
@@ -175,26 +179,45 @@ static int64_t row_of(const frame *f, int64_t plane, int64_t r)
     return y < f->height ? y : -1;
 }
 
+static int64_t image_size(const frame *f) { return f->height * f->width * f->channels; }
+static pixels from_number(pixels x, int64_t i)
+{
+    return (pixels){x.half ? (const void *)((const iso_bf16 *)x.at + i) : (const void *)((const float *)x.at + i), x.half};
+}
+static pixels image_of(const frame *f, const void *images, int64_t i) { return from_number((pixels){images, f->half}, i * image_size(f)); }
+
+static inline __m512 widened(const iso_bf16 *x, int64_t left)
+{
+    __mmask16 there = (__mmask16)(left >= TILE ? 0xffff : left > 0 ? (1 << left) - 1 : 0);
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(there, x)), 16));
+}
+
+/* Numbers i .. i + 15 of which so many are left. */
+static inline __m512 load_pixels(pixels x, int64_t i, int64_t left)
+{
+    return x.half ? widened((const iso_bf16 *)x.at + i, left) : load((const float *)x.at + i, left);
+}
+
 /* n numbers, and then zeros up to `wide`. */
-static inline void round_row(const float *x, int64_t n, int64_t wide, iso_bf16 *to)
+static inline void round_row(pixels x, int64_t n, int64_t wide, iso_bf16 *to)
 {
     for (int64_t i = 0; i < wide; i += PAIR) {
-        __m512i v = in_a_row(load(x + i, n - i), load(x + i + TILE, n - i - TILE));
+        __m512i v = in_a_row(load_pixels(x, i, n - i), load_pixels(x, i + TILE, n - i - TILE));
         _mm512_mask_storeu_epi16(to + i, (__mmask32)(wide - i >= PAIR ? 0xffffffffu : (1u << (wide - i)) - 1), v);
     }
 }
 
-/* The same of two rows, b NULL: zeros, interleaved. */
-static inline void round_rows(const float *a, const float *b, int64_t n, int64_t wide, iso_bf16 *to)
+/* The same of two rows, b.at NULL: zeros, interleaved. */
+static inline void round_rows(pixels a, pixels b, int64_t n, int64_t wide, iso_bf16 *to)
 {
     for (int64_t i = 0; i < wide; i += TILE) {
-        __m512i v = in_pairs(load(a + i, n - i), b ? load(b + i, n - i) : _mm512_setzero_ps());
+        __m512i v = in_pairs(load_pixels(a, i, n - i), b.at ? load_pixels(b, i, n - i) : _mm512_setzero_ps());
         _mm512_mask_storeu_epi32(to + 2 * i, (__mmask16)(wide - i >= TILE ? 0xffff : (1 << (wide - i)) - 1), v);
     }
 }
 
 /* An image, the i-th of a frame of so many. */
-static void lay_frame(const frame *f, const real *image, int64_t i, int64_t images, iso_bf16 *to)
+static void lay_frame(const frame *f, pixels image, int64_t i, int64_t images, iso_bf16 *to)
 {
     int64_t plane = plane_of(f, images), before = f->pad * f->channels, line = f->width * f->channels;
     for (int64_t p = 0; p < f->planes; p++) {
@@ -203,14 +226,14 @@ static void lay_frame(const frame *f, const real *image, int64_t i, int64_t imag
             int64_t y = row_of(f, p, r);
             memset(row, 0, (size_t)before * sizeof *row);
             if (y < 0) memset(row, 0, (size_t)f->row * sizeof *row);
-            else round_row(image + y * line, line, f->row - before, row + before);
+            else round_row(from_number(image, y * line), line, f->row - before, row + before);
         }
         if (i == images - 1) memset(row, 0, (size_t)behind(f) * sizeof *row);
     }
 }
 
-/* Two images interleaved, the i-th pair of so many; b may be NULL. */
-static void lay_pair(const frame *f, const real *a, const real *b, int64_t i, int64_t pairs, iso_bf16 *to)
+/* Two images interleaved, the i-th pair of so many; b.at may be NULL. */
+static void lay_pair(const frame *f, pixels a, pixels b, int64_t i, int64_t pairs, iso_bf16 *to)
 {
     int64_t plane = plane_of(f, pairs), before = f->pad * f->channels, line = f->width * f->channels;
     for (int64_t p = 0; p < f->planes; p++) {
@@ -219,14 +242,14 @@ static void lay_pair(const frame *f, const real *a, const real *b, int64_t i, in
             int64_t y = row_of(f, p, r);
             memset(row, 0, 2 * (size_t)before * sizeof *row);
             if (y < 0) memset(row, 0, 2 * (size_t)f->row * sizeof *row);
-            else round_rows(a + y * line, b ? b + y * line : NULL, line, f->row - before, row + 2 * before);
+            else round_rows(from_number(a, y * line), b.at ? from_number(b, y * line) : b, line, f->row - before, row + 2 * before);
         }
         if (i == pairs - 1) memset(row, 0, 2 * (size_t)behind(f) * sizeof *row);
     }
 }
 
 /* Two images of the smaller side, the i-th pair of so many, turned: [channels, pairs, places, 2]. */
-static void lay_turned(const job *j, const real *a, const real *b, int64_t i, int64_t pairs, iso_bf16 *turned)
+static void lay_turned(const job *j, pixels a, pixels b, int64_t i, int64_t pairs, iso_bf16 *turned)
 {
     const frame *f = &j->y;
     iso_bf16 *to = turned + 2 * i * j->places;
@@ -241,7 +264,7 @@ static void lay_turned(const job *j, const real *a, const real *b, int64_t i, in
             __m512i v[TILE];
             for (int k = 0; k < TILE; k++)
                 v[k] = at[k] < 0 ? _mm512_setzero_si512()
-                                 : in_pairs(load(a + at[k] + c, f->channels - c), b ? load(b + at[k] + c, f->channels - c) : _mm512_setzero_ps());
+                                 : in_pairs(load_pixels(a, at[k] + c, f->channels - c), b.at ? load_pixels(b, at[k] + c, f->channels - c) : _mm512_setzero_ps());
             transpose(v);
             for (int64_t k = 0; k < TILE && c + k < f->channels; k++)
                 _mm512_mask_storeu_epi32(to + (c + k) * j->turned_step + 2 * p, there, v[k]);
@@ -298,6 +321,31 @@ static strips patches_of(const job *j, strips A, int64_t row, int64_t image, int
     return patches;
 }
 
+/* The number of bfloat16 of each. */
+static inline void store_half(iso_bf16 *to, __m512 x, int64_t left)
+{
+    _mm256_mask_storeu_epi16(to, (__mmask16)(left >= TILE ? 0xffff : (1 << left) - 1), (__m256i)_mm512_cvtneps_pbh(x));
+}
+
+/* pixels_finish of n pixels to the at-th number of a side's images. */
+static void finish(const job *j, const frame *f, int64_t n, const real *from, int64_t at)
+{
+    if (!f->half) {
+        j->k->pixels_finish(n, f->channels, from, j->bias, j->relu, j->add, j->to + at);
+        return;
+    }
+    iso_bf16 *to = (iso_bf16 *)j->to + at;
+    for (int64_t p = 0; p < n; p++, from += f->channels, to += f->channels)
+        for (int64_t k = 0; k < f->channels; k += TILE) {
+            int64_t left = f->channels - k;
+            __m512 x = load(from + k, left);
+            if (j->bias) x = _mm512_add_ps(x, load(j->bias + k, left));
+            if (j->relu) x = _mm512_max_ps(x, _mm512_setzero_ps());
+            if (j->add) x = _mm512_add_ps(x, widened(to + k, left));
+            store_half(to + k, x, left);
+        }
+}
+
 /* From the larger side's frame to images first.. of the smaller side. */
 static void gather_images(const job *j, const iso_bf16 *framed, iso_bf16 *patched, real *C, int64_t first, int64_t images)
 {
@@ -309,8 +357,8 @@ static void gather_images(const job *j, const iso_bf16 *framed, iso_bf16 *patche
     int64_t wide = iso_layer_padded(c->out);
     product(iso_layer_padded(all), wide, &A, j->weights, 2 * wide, &(sums){C, c->out, iso_layer_padded(all), c->out, false, NULL});
     for (int64_t r = 0; r < images * j->y.height; r++)
-        j->k->pixels_finish(j->y.width, c->out, C + (r / j->y.height * j->places + r % j->y.height * j->across) * c->out, j->bias, j->relu, j->add,
-                            j->to + (first * j->y.height + r) * j->y.width * c->out);
+        finish(j, &j->y, j->y.width, C + (r / j->y.height * j->places + r % j->y.height * j->across) * c->out,
+               (first * j->y.height + r) * j->y.width * c->out);
 }
 
 /* From the smaller side's frame to images first.. of the larger side. */
@@ -327,8 +375,8 @@ static void scatter_images(const job *j, const iso_bf16 *framed, iso_bf16 *patch
     }
     for (int64_t r = 0; r < images * c->height; r++) {
         int64_t y = r % c->height;
-        j->k->pixels_finish(c->width, c->in, C + y % s * line + (r / c->height * j->places + y / s * j->across) * s * c->in, j->bias, j->relu, j->add,
-                            j->to + (first * c->height + r) * c->width * c->in);
+        finish(j, &j->x, c->width, C + y % s * line + (r / c->height * j->places + y / s * j->across) * s * c->in,
+               (first * c->height + r) * c->width * c->in);
     }
 }
 
@@ -341,7 +389,6 @@ static void multiply(const job *j, const iso_bf16 *framed, iso_bf16 *patched, re
 }
 
 static const frame *from_side(const job *j) { return j->adjoint ? &j->y : &j->x; }
-static int64_t image_size(const frame *f) { return f->height * f->width * f->channels; }
 
 static void convolve_lane(void *arg, int64_t lane)
 {
@@ -352,7 +399,7 @@ static void convolve_lane(void *arg, int64_t lane)
     iso_bf16 *framed = j->framed + part * framed_size(j, j->images);
     for (int64_t i = lane * j->n / j->lanes; i < end; i += j->images) {
         int64_t images = smaller(j->images, end - i);
-        for (int64_t k = 0; k < images; k++) lay_frame(f, j->from + (i + k) * image_size(f), k, images, framed);
+        for (int64_t k = 0; k < images; k++) lay_frame(f, image_of(f, j->from, i + k), k, images, framed);
         multiply(j, framed, j->patched + part * patched_size(j, j->images), j->product + part * product_size(j, j->images), i, images);
     }
     free_part(j, part);
@@ -383,20 +430,41 @@ static void scatter(iso_env *env, const iso_conv *c, int64_t n, const real *y, c
 
 /* -------------------------------------------------------------------------------------- gradients */
 
+/* pixels_unfinish of an image in bfloat16. */
+static void unfinish_half(const frame *f, const iso_bf16 *d, const iso_bf16 *out, iso_bf16 *to, real *pixel_sums)
+{
+    for (int64_t k = 0; k < f->channels; k += TILE) {
+        int64_t left = f->channels - k;
+        __m512 sum = _mm512_setzero_ps();
+        for (int64_t i = k; i < image_size(f); i += f->channels) {
+            __m512 x = widened(d + i, left);
+            if (out) {
+                x = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(widened(out + i, left), _mm512_setzero_ps(), _CMP_GT_OQ), x);
+                store_half(to + i, x, left);
+            }
+            sum = _mm512_add_ps(sum, x);
+        }
+        float all[TILE];
+        _mm512_storeu_ps(all, sum);
+        for (int64_t i = 0; pixel_sums && i < TILE && i < left; i++) pixel_sums[k + i] += all[i];
+    }
+}
+
 /* Image i of the gradient by the result before its relu; sums its pixels. */
-static const real *gradient_of(const job *j, int64_t i, real *masked)
+static pixels gradient_of(const job *j, int64_t i, real *masked)
 {
     const frame *f = from_side(j);
     const iso_conv_gradient *g = j->g;
-    int64_t size = image_size(f), at = i * size;
-    if (!g->out && !j->sums) return g->d + at;
-    j->k->pixels_unfinish(f->height * f->width, f->channels, g->d + at, g->out ? g->out + at : NULL, g->out ? masked : NULL,
-                          j->sums ? j->sums + i * f->channels : NULL);
-    return g->out ? masked : g->d + at;
+    pixels d = image_of(f, g->d, i);
+    real *pixel_sums = j->sums ? j->sums + i * f->channels : NULL;
+    if (!g->out && !pixel_sums) return d;
+    if (f->half) unfinish_half(f, d.at, g->out ? image_of(f, g->out, i).at : NULL, (iso_bf16 *)masked, pixel_sums);
+    else j->k->pixels_unfinish(f->height * f->width, f->channels, d.at, g->out ? image_of(f, g->out, i).at : NULL, g->out ? masked : NULL, pixel_sums);
+    return g->out ? (pixels){masked, f->half} : d;
 }
 
 /* lay_pair in patches: [pairs, places, patch, 2]. */
-static void lay_pair_patches(const job *j, const real *x, const real *y, int64_t i, const block *b, iso_bf16 *patched)
+static void lay_pair_patches(const job *j, pixels x, pixels y, int64_t i, const block *b, iso_bf16 *patched)
 {
     const iso_conv *c = j->c;
     strips A = {patched, 2 * j->x.step, c->size, 2 * c->size * c->in, {0}};
@@ -414,14 +482,14 @@ static void lay_some(const job *j, const block *b, int64_t p0, int64_t p1, int64
     int64_t first = 2 * (b->first + p0), images = smaller(2 * (b->first + p1), j->n) - first, size = masked_size(j) / 2;
     iso_bf16 *framed = j->framed + part * framed_size(j, 2 * j->together), *patched = j->patched + part * patched_size(j, 2 * j->together);
     for (int64_t p = p0; p < p1; p++) {
-        const real *d[2] = {NULL, NULL}, *in[2] = {NULL, NULL};
+        pixels d[2] = {{NULL, false}, {NULL, false}}, in[2] = {{NULL, false}, {NULL, false}};
         for (int64_t k = 0; k < 2 && 2 * (b->first + p) + k < j->n; k++) {
             int64_t i = 2 * (b->first + p) + k;
             d[k] = gradient_of(j, i, j->masked + (2 * part + k) * size);
-            in[k] = j->g->x + i * image_size(other);
+            in[k] = image_of(other, j->g->x, i);
             if (j->to) lay_frame(f, d[k], i - first, images, framed);
         }
-        const real **x = j->adjoint ? in : d, **y = j->adjoint ? d : in;
+        const pixels *x = j->adjoint ? in : d, *y = j->adjoint ? d : in;
         if (!j->g->dw) continue;
         if (j->patches) lay_pair_patches(j, x[0], x[1], p, b, patched);
         else lay_pair(&j->x, x[0], x[1], p, b->pairs, b->paired);

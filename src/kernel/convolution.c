@@ -240,6 +240,8 @@ static const iso_conv_way *way_of(const iso_conv *c)
     return ways[i];
 }
 
+bool iso_conv_in_tiles(const iso_conv *c) { return iso_conv_by_tiles.fits(c); }
+
 static int64_t most_channels(const iso_conv *c) { return c->in > c->out ? c->in : c->out; }
 int64_t iso_conv_work(const iso_conv *c, int64_t n, bool backward)
 {

@@ -143,8 +143,11 @@ bool iso_tiles_usable(void);             /* AMX: the CPU has it, and the system 
 
 /* A convolution of images [height, width, in], channels last, to [iso_conv_height, iso_conv_width, out]: weights [out, size, size, in],
  * at every stride-th pixel, with (size - 1) / 2 zeros before the first and as many after the last.
- * bf16: if the CPU has AMX, images, weights and gradients are rounded to bfloat16 as they enter the products; elsewhere they are not. */
-typedef struct iso_conv { int64_t height, width, in, out, size, stride; bool bf16; } iso_conv;
+ * bf16: if iso_conv_in_tiles, images, weights and gradients are rounded to bfloat16 as they enter the products; else they are not.
+ * half_x, half_y: then the images of the larger, of the smaller side, and the gradients by them, are kept in numbers of bfloat16, where
+ * pointers to real point to. */
+typedef struct iso_conv { int64_t height, width, in, out, size, stride; bool bf16, half_x, half_y; } iso_conv;
+bool iso_conv_in_tiles(const iso_conv *c);
 int64_t iso_conv_height(const iso_conv *c);
 int64_t iso_conv_width(const iso_conv *c);
 /* Numbers of scratch for n images, for gather and scatter or for backward. */

@@ -6,6 +6,7 @@
  * d2 makes of z, its posterior q(s|x, z) sees e2 too, and s goes on with d2. A ladder of two levels (Sonderby et al. 2016,
  * arXiv:1602.02282). z is the map; s holds the details that no map can. */
 #include "layers.h"
+#include "op/conv.h"
 
 #include <math.h>
 
@@ -27,16 +28,18 @@ static int channels_at(const iso_image_config *c, int l)
     return l == 0 ? c->channels : n < MOST_CHANNELS ? n : MOST_CHANNELS;
 }
 
-/* A convolution, or its transpose, of images whose larger side is at level l. taps: 16 with stride 2, or 9 or 1 with stride 1. */
-static int convolve(const iso_vae *v, const char *layer, const iso_op *op, int x, int l, int taps, int in, int out, bool relu)
+/* A convolution, or its transpose, of images whose larger side is at level l. taps: 16 with stride 2, or 9 or 1 with stride 1.
+ * half: in bfloat16, the sides of which nothing but convolutions knows and that are kept in it (bits of op/conv.h). */
+static int convolve(const iso_vae *v, const char *layer, const iso_op *op, int x, int l, int taps, int in, int out, bool relu, int half)
 {
+    bool in_tiles = iso_tiles_usable() && v->c.image.first_channels % 2 == 0;
     char name[ISO_TENSOR_NAME];
     bool up = op == &iso_op_conv_transpose;
     double limit = iso_bound((double)taps * in / (up ? 4 : 1));
     snprintf(name, sizeof name, "%s.weight", layer);
     int w = iso_graph_param(v->g, name, up ? in : out, taps * (up ? out : in), limit);
     snprintf(name, sizeof name, "%s.bias", layer);
-    iso_node how = {.i = {v->c.image.height >> l, v->c.image.width >> l, taps == KERNEL ? 2 : 1, relu, v->c.bf16}};
+    iso_node how = {.i = {v->c.image.height >> l, v->c.image.width >> l, taps == KERNEL ? 2 : 1, relu, !v->c.bf16 ? 0 : ISO_CONV_BF16 | (in_tiles ? half : 0)}};
     return iso_graph_op(v->g, op, &how, 3, (int[]){x, w, iso_graph_param(v->g, name, 1, out, limit)});
 }
 
@@ -46,22 +49,27 @@ static encoded encode(const iso_vae *v, int x)
 {
     const iso_image_config *c = &v->c.image;
     encoded e = {x, -1};
-    for (int l = 0; l < iso_image_levels(c->height, c->width); l++) {
+    int levels = iso_image_levels(c->height, c->width), half = 0;
+    for (int l = 0; l < levels; l++) {
         char layer[ISO_LAYER_NAME];
+        half = half & ISO_CONV_HALF_Y ? ISO_CONV_HALF_X : 0;
+        if (l + 1 < levels && !(c->grid && l + 1 == GRID_LEVEL)) half |= ISO_CONV_HALF_Y;
         snprintf(layer, sizeof layer, "encoder.conv%d", l + 1);
-        e.last = convolve(v, layer, &iso_op_conv, e.last, l, KERNEL, channels_at(c, l), channels_at(c, l + 1), true);
+        e.last = convolve(v, layer, &iso_op_conv, e.last, l, KERNEL, channels_at(c, l), channels_at(c, l + 1), true, half);
         if (l + 1 == GRID_LEVEL) e.at_grid = e.last;
     }
     return e;
 }
 
-/* From level `from` to level `to`; the last step to pixels has no relu. */
-static int rise(const iso_vae *v, int x, int from, int to)
+/* From level `from` to level `to`; the last step to pixels has no relu. half: ISO_CONV_HALF_Y if x is kept so, else 0. */
+static int rise(const iso_vae *v, int x, int from, int to, int half)
 {
     for (int l = from; l > to; l--) {
         char layer[ISO_LAYER_NAME];
+        if (l - 1 > to) half |= ISO_CONV_HALF_X;
         snprintf(layer, sizeof layer, "decoder.conv%d", l);
-        x = convolve(v, layer, &iso_op_conv_transpose, x, l - 1, KERNEL, channels_at(&v->c.image, l), channels_at(&v->c.image, l - 1), l > 1);
+        x = convolve(v, layer, &iso_op_conv_transpose, x, l - 1, KERNEL, channels_at(&v->c.image, l), channels_at(&v->c.image, l - 1), l > 1, half);
+        half = half & ISO_CONV_HALF_X ? ISO_CONV_HALF_Y : 0;
     }
     return x;
 }
@@ -74,22 +82,22 @@ static int from_z(const iso_vae *v, int z)
     double limit = iso_bound(v->c.n_latent + iso_injected(&v->c));
     int x = iso_inject(v, "decoder.first", iso_linear(v, "decoder.first", z, v->c.n_latent, size, limit, true), size, limit);
     x = iso_graph_op(v->g, &iso_op_relu, NULL, 1, &x);
-    return rise(v, x, levels, c->grid ? GRID_LEVEL : 0);
+    return rise(v, x, levels, c->grid ? GRID_LEVEL : 0, 0);
 }
 
 static int grid_head(const iso_vae *v, const char *name, int features)
 {
-    return convolve(v, name, &iso_op_conv, features, GRID_LEVEL, 1, channels_at(&v->c.image, GRID_LEVEL), v->c.image.grid, false);
+    return convolve(v, name, &iso_op_conv, features, GRID_LEVEL, 1, channels_at(&v->c.image, GRID_LEVEL), v->c.image.grid, false, 0);
 }
 
 /* The image from the features of z and the grid s. */
 static int with_grid(const iso_vae *v, int features, int s)
 {
     int wide = channels_at(&v->c.image, GRID_LEVEL);
-    int x = convolve(v, "decoder.grid", &iso_op_conv, s, GRID_LEVEL, NINE, v->c.image.grid, wide, false);
+    int x = convolve(v, "decoder.grid", &iso_op_conv, s, GRID_LEVEL, NINE, v->c.image.grid, wide, false, 0);
     x = iso_graph_op(v->g, &iso_op_add, &(iso_node){.i = {true}}, 2, (int[]){features, x});
-    x = convolve(v, "decoder.mix", &iso_op_conv, x, GRID_LEVEL, NINE, wide, wide, true);
-    return rise(v, x, GRID_LEVEL, 0);
+    x = convolve(v, "decoder.mix", &iso_op_conv, x, GRID_LEVEL, NINE, wide, wide, true, ISO_CONV_HALF_Y);
+    return rise(v, x, GRID_LEVEL, 0, ISO_CONV_HALF_Y);
 }
 
 /* The decoder's last output as a mean. */

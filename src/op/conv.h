@@ -1,15 +1,19 @@
 /* conv.h: what conv and its transpose share. Images lie channels last: [height, width, channels].
- * Attributes: i[0] height, i[1] width, i[2] stride, i[3] relu, i[4] bfloat16 where the CPU has AMX. Height and width are those of the
+ * Attributes: i[0] height, i[1] width, i[2] stride, i[3] relu, i[4] bits of iso_conv_bits. Height and width are those of the
  * larger side: conv's input, its transpose's output. Weights [out, size * size * in] as for the convolution; see kernel.h. */
 #ifndef ISO_OP_CONV_H
 #define ISO_OP_CONV_H
 
 #include "op.h"
 
+/* Products in bfloat16, where iso_conv_in_tiles; numbers of the larger side, of the smaller side kept in it. */
+enum iso_conv_bits { ISO_CONV_BF16 = 1, ISO_CONV_HALF_X = 2, ISO_CONV_HALF_Y = 4 };
+
 /* The convolution of an op whose larger side has `in` channels; size 0: the weights fit none. */
 static inline iso_conv iso_conv_of(const iso_node *n, int64_t in, int64_t w_rows, int64_t w_cols)
 {
-    iso_conv c = {.height = n->i[0], .width = n->i[1], .in = in, .out = w_rows, .stride = n->i[2], .bf16 = n->i[4]};
+    iso_conv c = {.height = n->i[0], .width = n->i[1], .in = in, .out = w_rows, .stride = n->i[2], .bf16 = n->i[4] & ISO_CONV_BF16,
+                  .half_x = n->i[4] & ISO_CONV_HALF_X, .half_y = n->i[4] & ISO_CONV_HALF_Y};
     while (in > 0 && (c.size + 1) * (c.size + 1) * in <= w_cols) c.size++;
     if (c.size * c.size * in != w_cols) c.size = 0;
     return c;
