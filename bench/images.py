@@ -237,17 +237,19 @@ def speed(a, work):
     images, _, test = load(a.data, "yeast")
     np.savez(work / "set.npz", images=images)
     np.savez(work / "torch.npz", images=scaled(images, test)[0], split=np.where(test, "test", "train"))
-    ours, theirs = [], []
-    for _ in range(3):
-        run(a.program, "fit", work / "set.npz", "-o", work / "run", "--force", "--quiet", "--no-map", "--max-epochs", 3, "--batch-size", 64,
-            "--validation-fraction", 0, "--threads", a.threads)
-        ours += [1e3 * s / -(-len(images) // 64) for s in epochs_of(work / "run")]
-        _, out = run(sys.executable, HERE / "torch_images.py", work / "torch.npz", "-", "--speed", "--batch", 64, "--threads", a.threads)
-        theirs.append(json.loads(out)["step_ms"])
-    tell(set="speed", isolario_ms=statistics.median(ours), torch_ms=statistics.median(theirs), ratio=statistics.median(theirs) / statistics.median(ours))
-    if "amx_bf16" in Path("/proc/cpuinfo").read_text():     # elsewhere bf16 is emulated, twenty times slower
-        _, out = run(sys.executable, HERE / "torch_images.py", work / "torch.npz", "-", "--speed", "--batch", 64, "--threads", a.threads, "--bf16")
-        tell(set="speed", torch_bf16_ms=json.loads(out)["step_ms"])
+    kinds = [("float32", [])]
+    if "amx_bf16" in Path("/proc/cpuinfo").read_text():     # elsewhere PyTorch's bf16 is emulated, twenty times slower
+        kinds.append(("bf16", ["--bf16"]))
+    for precision, theirs_too in kinds:
+        ours, theirs = [], []
+        for _ in range(5):
+            run(a.program, "fit", work / "set.npz", "-o", work / "run", "--force", "--quiet", "--no-map", "--max-epochs", 4, "--batch-size", 64,
+                "--validation-fraction", 0, "--threads", a.threads, "--precision", precision)
+            ours.append(1e3 * statistics.median(epochs_of(work / "run")) / -(-len(images) // 64))
+            _, out = run(sys.executable, HERE / "torch_images.py", work / "torch.npz", "-", "--speed", "--batch", 64, "--threads", a.threads, *theirs_too)
+            theirs.append(json.loads(out)["step_ms"])
+        tell(set="speed", precision=precision, isolario_ms=statistics.median(ours), torch_ms=statistics.median(theirs),
+             ratio=statistics.median(theirs) / statistics.median(ours), ratios=[round(t / o, 2) for o, t in zip(ours, theirs)])
 
 
 def main():

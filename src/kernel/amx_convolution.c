@@ -17,28 +17,17 @@
 
 #if defined(ISO_HAVE_AMX) && !defined(ISO_REAL_DOUBLE)
 
-#include "amx.h"
+#include "amx_frame.h"
 
 #include <stdatomic.h>
-#include <string.h>
 
 enum { LANES = 16, PLACES = 512 };               /* tasks of a pass over all images; places of a product, if a lane has as many */
 enum { TEAMS = 8, FEW = 4, CHUNKS = 8 };         /* on the way back: teams, at most and at least; tasks that share a block, at most */
+enum { SHARED = 2 };                             /* times as large is a shared block, which adds to more weights */
 enum { COLUMNS = 64 };                           /* of the weights' gradient, a task */
 enum { FULL = 7 };                               /* tenths of places that are not dropped; patches, if fewer */
 static const int64_t BLOCK = 512 * 1024;         /* numbers of 16 bits that a block of images is laid out in: half of a second-level cache */
 static const int64_t SUMS = 512 * 1024;          /* numbers in all teams' gradients of the weights */
-
-/* One side of a convolution as it is laid out. */
-typedef struct frame {
-    int64_t height, width, channels;             /* of the image */
-    int64_t planes, rows, row, step;             /* rows of a plane, for one image; numbers of a row; from a place to the next */
-    int64_t pad;                                 /* zeros above and before an image, in pixels */
-    bool half;                                   /* the images are kept in bfloat16 */
-} frame;
-
-/* Numbers of one side's images. */
-typedef struct pixels { const void *at; bool half; } pixels;
 
 /* Pairs of images that are laid out for the weights' gradient, and where their part of it goes. */
 typedef struct block { int64_t first, pairs; iso_bf16 *paired, *turned; real *dw; bool add; } block;
@@ -71,9 +60,6 @@ static bool fits(const iso_conv *c)
     return kind && c->bf16 && c->out % 2 == 0 && c->height % c->stride == 0 && c->width % c->stride == 0 && iso_tiles_usable();
 }
 
-/* Behind the last image a product still reads: places up to a multiple of 32, and rows below. It meets weights of 0 there, or is dropped. */
-static int64_t behind(const frame *f) { return 2 * f->row + PAIR * f->step + 4 * f->channels + PAIR; }
-static int64_t plane_of(const frame *f, int64_t images) { return (images * f->rows * f->row + behind(f) + PAIR - 1) / PAIR * PAIR; }
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t even_parts(int64_t n, int64_t most) { int64_t parts = (n + most - 1) / most; return parts ? (n + parts - 1) / parts : 1; }
@@ -82,7 +68,8 @@ static job job_of(const iso_conv *c, int64_t n)
 {
     int64_t s = c->stride, pad = (c->size - 1) / 2, h = iso_conv_height(c), w = iso_conv_width(c), across = w + pad, rows = h + pad;
     bool patches = 10 * h * w < FULL * rows * across;
-    job j = {.c = c, .k = iso_kernels_best(), .n = n, .across = patches ? w : across, .places = patches ? h * w : rows * across, .patches = patches, .patch = c->size * c->size * c->in,
+    job j = {.c = c, .k = iso_kernels_best(), .n = n, .patches = patches, .across = patches ? w : across, .places = patches ? h * w : rows * across,
+             .patch = c->size * c->size * c->in,
              .x = {c->height, c->width, c->in, s, rows, s * across * c->in, s * c->in, pad, c->half_x},
              .y = {h, w, c->out, 1, rows, across * c->out, c->out, pad, c->half_y},
              .gather_run = iso_layer_padded(c->size * c->in), .scatter_run = iso_layer_padded(c->size / s * c->out)};
@@ -91,7 +78,7 @@ static job job_of(const iso_conv *c, int64_t n)
     int64_t all = (n + 1) / 2, pair = 2 * ((patches ? j.places * j.patch : s * rows * j.x.row) + iso_layer_padded(c->out) * j.places);
     j.teams = smaller(all, smaller(TEAMS, SUMS / (c->out * j.patch)));
     if (j.teams < FEW) j.teams = 0;
-    j.pairs = even_parts(j.teams ? (all + j.teams - 1) / j.teams : all, larger(1, BLOCK / pair));
+    j.pairs = even_parts(j.teams ? (all + j.teams - 1) / j.teams : all, larger(1, (j.teams ? BLOCK : SHARED * BLOCK) / pair));
     if (!j.teams && j.pairs >= 4) j.pairs = (j.pairs + 3) / 4 * 4;        /* so that tasks come out even */
     j.chunks = smaller(CHUNKS, j.pairs);
     j.together = j.teams ? larger(1, smaller(j.pairs, PLACES / (2 * j.places))) : (j.pairs + j.chunks - 1) / j.chunks;
@@ -172,82 +159,6 @@ static void free_part(const job *j, int64_t part) { atomic_fetch_and(j->busy, ~(
 
 /* -------------------------------------------------------------------------------------- laying out */
 
-/* Which row of the image the row `r` of a plane is, -1 for none. */
-static int64_t row_of(const frame *f, int64_t plane, int64_t r)
-{
-    int64_t y = r * f->planes + plane - f->pad;
-    return y < f->height ? y : -1;
-}
-
-static int64_t image_size(const frame *f) { return f->height * f->width * f->channels; }
-static pixels from_number(pixels x, int64_t i)
-{
-    return (pixels){x.half ? (const void *)((const iso_bf16 *)x.at + i) : (const void *)((const float *)x.at + i), x.half};
-}
-static pixels image_of(const frame *f, const void *images, int64_t i) { return from_number((pixels){images, f->half}, i * image_size(f)); }
-
-static inline __m512 widened(const iso_bf16 *x, int64_t left)
-{
-    __mmask16 there = (__mmask16)(left >= TILE ? 0xffff : left > 0 ? (1 << left) - 1 : 0);
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(there, x)), 16));
-}
-
-/* Numbers i .. i + 15 of which so many are left. */
-static inline __m512 load_pixels(pixels x, int64_t i, int64_t left)
-{
-    return x.half ? widened((const iso_bf16 *)x.at + i, left) : load((const float *)x.at + i, left);
-}
-
-/* n numbers, and then zeros up to `wide`. */
-static inline void round_row(pixels x, int64_t n, int64_t wide, iso_bf16 *to)
-{
-    for (int64_t i = 0; i < wide; i += PAIR) {
-        __m512i v = in_a_row(load_pixels(x, i, n - i), load_pixels(x, i + TILE, n - i - TILE));
-        _mm512_mask_storeu_epi16(to + i, (__mmask32)(wide - i >= PAIR ? 0xffffffffu : (1u << (wide - i)) - 1), v);
-    }
-}
-
-/* The same of two rows, b.at NULL: zeros, interleaved. */
-static inline void round_rows(pixels a, pixels b, int64_t n, int64_t wide, iso_bf16 *to)
-{
-    for (int64_t i = 0; i < wide; i += TILE) {
-        __m512i v = in_pairs(load_pixels(a, i, n - i), b.at ? load_pixels(b, i, n - i) : _mm512_setzero_ps());
-        _mm512_mask_storeu_epi32(to + 2 * i, (__mmask16)(wide - i >= TILE ? 0xffff : (1 << (wide - i)) - 1), v);
-    }
-}
-
-/* An image, the i-th of a frame of so many. */
-static void lay_frame(const frame *f, pixels image, int64_t i, int64_t images, iso_bf16 *to)
-{
-    int64_t plane = plane_of(f, images), before = f->pad * f->channels, line = f->width * f->channels;
-    for (int64_t p = 0; p < f->planes; p++) {
-        iso_bf16 *row = to + p * plane + i * f->rows * f->row;
-        for (int64_t r = 0; r < f->rows; r++, row += f->row) {
-            int64_t y = row_of(f, p, r);
-            memset(row, 0, (size_t)before * sizeof *row);
-            if (y < 0) memset(row, 0, (size_t)f->row * sizeof *row);
-            else round_row(from_number(image, y * line), line, f->row - before, row + before);
-        }
-        if (i == images - 1) memset(row, 0, (size_t)behind(f) * sizeof *row);
-    }
-}
-
-/* Two images interleaved, the i-th pair of so many; b.at may be NULL. */
-static void lay_pair(const frame *f, pixels a, pixels b, int64_t i, int64_t pairs, iso_bf16 *to)
-{
-    int64_t plane = plane_of(f, pairs), before = f->pad * f->channels, line = f->width * f->channels;
-    for (int64_t p = 0; p < f->planes; p++) {
-        iso_bf16 *row = to + 2 * (p * plane + i * f->rows * f->row);
-        for (int64_t r = 0; r < f->rows; r++, row += 2 * f->row) {
-            int64_t y = row_of(f, p, r);
-            memset(row, 0, 2 * (size_t)before * sizeof *row);
-            if (y < 0) memset(row, 0, 2 * (size_t)f->row * sizeof *row);
-            else round_rows(from_number(a, y * line), b.at ? from_number(b, y * line) : b, line, f->row - before, row + 2 * before);
-        }
-        if (i == pairs - 1) memset(row, 0, 2 * (size_t)behind(f) * sizeof *row);
-    }
-}
-
 /* Two images of the smaller side, the i-th pair of so many, turned: [channels, pairs, places, 2]. */
 static void lay_turned(const job *j, pixels a, pixels b, int64_t i, int64_t pairs, iso_bf16 *turned)
 {
@@ -319,12 +230,6 @@ static strips patches_of(const job *j, strips A, int64_t row, int64_t image, int
                 for (int64_t r = 0; r < A.runs; r++, to += A.run)
                     memcpy(to, A.at + i * image + y * row + x * A.step + A.from[r], (size_t)A.run * sizeof *to);
     return patches;
-}
-
-/* The number of bfloat16 of each. */
-static inline void store_half(iso_bf16 *to, __m512 x, int64_t left)
-{
-    _mm256_mask_storeu_epi16(to, (__mmask16)(left >= TILE ? 0xffff : (1 << left) - 1), (__m256i)_mm512_cvtneps_pbh(x));
 }
 
 /* pixels_finish of n pixels to the at-th number of a side's images. */
@@ -429,26 +334,6 @@ static void scatter(iso_env *env, const iso_conv *c, int64_t n, const real *y, c
 }
 
 /* -------------------------------------------------------------------------------------- gradients */
-
-/* pixels_unfinish of an image in bfloat16. */
-static void unfinish_half(const frame *f, const iso_bf16 *d, const iso_bf16 *out, iso_bf16 *to, real *pixel_sums)
-{
-    for (int64_t k = 0; k < f->channels; k += TILE) {
-        int64_t left = f->channels - k;
-        __m512 sum = _mm512_setzero_ps();
-        for (int64_t i = k; i < image_size(f); i += f->channels) {
-            __m512 x = widened(d + i, left);
-            if (out) {
-                x = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(widened(out + i, left), _mm512_setzero_ps(), _CMP_GT_OQ), x);
-                store_half(to + i, x, left);
-            }
-            sum = _mm512_add_ps(sum, x);
-        }
-        float all[TILE];
-        _mm512_storeu_ps(all, sum);
-        for (int64_t i = 0; pixel_sums && i < TILE && i < left; i++) pixel_sums[k + i] += all[i];
-    }
-}
 
 /* Image i of the gradient by the result before its relu; sums its pixels. */
 static pixels gradient_of(const job *j, int64_t i, real *masked)

@@ -66,6 +66,10 @@ typedef void iso_lift_fn(int64_t length, const real *in, int64_t in_row, int64_t
  * outputs [m, m]; those with un- are the adjoints. untaps heeds `add`; unread always adds, the others never. */
 typedef struct iso_winograd { int64_t outputs; iso_lift_fn *taps, *untaps, *read, *unread, *write, *unwrite; } iso_winograd;
 
+/* A variance is exp(raw) + the floor, raw held to +- the limit (op/posterior.h). */
+#define ISO_VARIANCE_FLOOR 1e-4
+#define ISO_RAW_LIMIT 20
+
 typedef struct iso_kernels {
     const char *name;             /* "baseline", "avx2", "avx512" */
     bool (*supported)(void);
@@ -92,6 +96,8 @@ typedef struct iso_kernels {
     /* The same with A and B in bfloat16, sums in real, alpha 1; reference of iso_gemm_bf16. */
     void (*gemm_bf16)(bool ta, bool tb, int64_t M, int64_t N, int64_t K, const iso_bf16 *A, int64_t lda, const iso_bf16 *B, int64_t ldb,
                       real beta, real *C, int64_t ldc);
+    /* n numbers: to = a, or 0 where `where` (NULL: nowhere) is not above 0, + b (NULL: 0), then max(., 0) if relu; to may be one of them. */
+    void (*add_bf16)(int64_t n, const iso_bf16 *a, const iso_bf16 *where, const iso_bf16 *b, bool relu, iso_bf16 *to);
     void (*to_bf16)(const real *x, iso_bf16 *y, int64_t n);   /* to nearest, ties to even; NaN stays NaN */
     /* x [rows, n], its rows `step` apart: sum [n] = (+ sum if add) sum of the rows; NULL: not wanted. y: x in bfloat16
      * [rows, n], or NULL. */
@@ -109,6 +115,10 @@ typedef struct iso_kernels {
     /* to = d where out (NULL: everywhere) is above 0, else 0; sums [channels] += the sum of that over pixels. NULL: not wanted. */
     void (*pixels_unfinish)(int64_t n, int64_t channels, const real *d, const real *out, real *to, real *sums);
     const iso_winograd (*winograd)[2]; /* [2][2]: with 2 and 4 outputs, of 2 and of 3 taps */
+    /* The divergence of op/normal_kl.c, of laws as in op/posterior.h, and its gradient by each of the four, times up. */
+    void (*normal_kl)(int64_t n, const real *mu, const real *raw, const real *mu0, const real *raw0, real *out);
+    void (*normal_kl_backward)(int64_t n, const real *mu, const real *raw, const real *mu0, const real *raw0, const real *up, real *d_mu,
+                               real *d_raw, real *d_mu0, real *d_raw0);
     /* Element-wise, for tests of the polynomials: y = exp(x), y = log(x). */
     void (*vexp)(const real *x, real *y, int64_t n);
     void (*vlog)(const real *x, real *y, int64_t n);

@@ -28,18 +28,26 @@ static int channels_at(const iso_image_config *c, int l)
     return l == 0 ? c->channels : n < MOST_CHANNELS ? n : MOST_CHANNELS;
 }
 
+/* Whether in bfloat16 all convolutions are done by tiles, which know of numbers kept in it (iso_conv_in_tiles). */
+static bool all_in_tiles(const iso_vae *v)
+{
+    return v->c.bf16 && iso_tiles_usable() && v->c.image.first_channels % 2 == 0 && v->c.image.grid % 2 == 0;
+}
+
+/* Then the features at the grid are kept in it, if convolutions lie on both sides. */
+static bool half_at_grid(const iso_vae *v) { return all_in_tiles(v) && iso_image_levels(v->c.image.height, v->c.image.width) > GRID_LEVEL; }
+
 /* A convolution, or its transpose, of images whose larger side is at level l. taps: 16 with stride 2, or 9 or 1 with stride 1.
- * half: in bfloat16, the sides of which nothing but convolutions knows and that are kept in it (bits of op/conv.h). */
+ * half: in bfloat16, the sides that are kept in it, as they are read by none but convolutions and `add` (bits of op/conv.h). */
 static int convolve(const iso_vae *v, const char *layer, const iso_op *op, int x, int l, int taps, int in, int out, bool relu, int half)
 {
-    bool in_tiles = iso_tiles_usable() && v->c.image.first_channels % 2 == 0;
     char name[ISO_TENSOR_NAME];
     bool up = op == &iso_op_conv_transpose;
     double limit = iso_bound((double)taps * in / (up ? 4 : 1));
     snprintf(name, sizeof name, "%s.weight", layer);
     int w = iso_graph_param(v->g, name, up ? in : out, taps * (up ? out : in), limit);
     snprintf(name, sizeof name, "%s.bias", layer);
-    iso_node how = {.i = {v->c.image.height >> l, v->c.image.width >> l, taps == KERNEL ? 2 : 1, relu, !v->c.bf16 ? 0 : ISO_CONV_BF16 | (in_tiles ? half : 0)}};
+    iso_node how = {.i = {v->c.image.height >> l, v->c.image.width >> l, taps == KERNEL ? 2 : 1, relu, !v->c.bf16 ? 0 : ISO_CONV_BF16 | (all_in_tiles(v) ? half : 0)}};
     return iso_graph_op(v->g, op, &how, 3, (int[]){x, w, iso_graph_param(v->g, name, 1, out, limit)});
 }
 
@@ -53,7 +61,7 @@ static encoded encode(const iso_vae *v, int x)
     for (int l = 0; l < levels; l++) {
         char layer[ISO_LAYER_NAME];
         half = half & ISO_CONV_HALF_Y ? ISO_CONV_HALF_X : 0;
-        if (l + 1 < levels && !(c->grid && l + 1 == GRID_LEVEL)) half |= ISO_CONV_HALF_Y;
+        if (l + 1 < levels) half |= ISO_CONV_HALF_Y;
         snprintf(layer, sizeof layer, "encoder.conv%d", l + 1);
         e.last = convolve(v, layer, &iso_op_conv, e.last, l, KERNEL, channels_at(c, l), channels_at(c, l + 1), true, half);
         if (l + 1 == GRID_LEVEL) e.at_grid = e.last;
@@ -61,12 +69,13 @@ static encoded encode(const iso_vae *v, int x)
     return e;
 }
 
-/* From level `from` to level `to`; the last step to pixels has no relu. half: ISO_CONV_HALF_Y if x is kept so, else 0. */
+/* From level `from` to level `to`; the last step to pixels has no relu. half: ISO_CONV_HALF_Y if x is kept so, else 0; the result is, unless
+ * it is pixels. */
 static int rise(const iso_vae *v, int x, int from, int to, int half)
 {
     for (int l = from; l > to; l--) {
         char layer[ISO_LAYER_NAME];
-        if (l - 1 > to) half |= ISO_CONV_HALF_X;
+        if (l > 1) half |= ISO_CONV_HALF_X;
         snprintf(layer, sizeof layer, "decoder.conv%d", l);
         x = convolve(v, layer, &iso_op_conv_transpose, x, l - 1, KERNEL, channels_at(&v->c.image, l), channels_at(&v->c.image, l - 1), l > 1, half);
         half = half & ISO_CONV_HALF_X ? ISO_CONV_HALF_Y : 0;
@@ -87,16 +96,17 @@ static int from_z(const iso_vae *v, int z)
 
 static int grid_head(const iso_vae *v, const char *name, int features)
 {
-    return convolve(v, name, &iso_op_conv, features, GRID_LEVEL, 1, channels_at(&v->c.image, GRID_LEVEL), v->c.image.grid, false, 0);
+    return convolve(v, name, &iso_op_conv, features, GRID_LEVEL, 1, channels_at(&v->c.image, GRID_LEVEL), v->c.image.grid, false, half_at_grid(v) ? ISO_CONV_HALF_X : 0);
 }
 
 /* The image from the features of z and the grid s. */
 static int with_grid(const iso_vae *v, int features, int s)
 {
     int wide = channels_at(&v->c.image, GRID_LEVEL);
-    int x = convolve(v, "decoder.grid", &iso_op_conv, s, GRID_LEVEL, NINE, v->c.image.grid, wide, false, 0);
-    x = iso_graph_op(v->g, &iso_op_add, &(iso_node){.i = {true}}, 2, (int[]){features, x});
-    x = convolve(v, "decoder.mix", &iso_op_conv, x, GRID_LEVEL, NINE, wide, wide, true, ISO_CONV_HALF_Y);
+    bool half = half_at_grid(v);
+    int x = convolve(v, "decoder.grid", &iso_op_conv, s, GRID_LEVEL, NINE, v->c.image.grid, wide, false, half ? ISO_CONV_HALF_Y : 0);
+    x = iso_graph_op(v->g, &iso_op_add, &(iso_node){.i = {true, half}}, 2, (int[]){features, x});
+    x = convolve(v, "decoder.mix", &iso_op_conv, x, GRID_LEVEL, NINE, wide, wide, true, (half ? ISO_CONV_HALF_X : 0) | ISO_CONV_HALF_Y);
     return rise(v, x, GRID_LEVEL, 0, ISO_CONV_HALF_Y);
 }
 
@@ -155,7 +165,7 @@ static int through(iso_vae *v, encoded e, int z, bool drawn)
 {
     int features = from_z(v, z);
     if (!v->c.image.grid) return mean_of(v, features);
-    int both = iso_graph_op(v->g, &iso_op_add, NULL, 2, (int[]){features, e.at_grid});
+    int both = iso_graph_op(v->g, &iso_op_add, &(iso_node){.i = {false, half_at_grid(v)}}, 2, (int[]){features, e.at_grid});
     int mu = grid_head(v, "encoder.grid_mean", both), s = mu;
     if (drawn && !v->c.autoencoder) {
         int raw = grid_head(v, "encoder.grid_log_variance", both);

@@ -1,4 +1,4 @@
-/* add: y = a + b, of one shape; i[0]: then max(y, 0), whose gradient at 0 is 0. */
+/* add: y = a + b, of one shape; i[0]: then max(y, 0), whose gradient at 0 is 0; i[1]: all numbers are kept in bfloat16, the gradients too. */
 #include "op.h"
 
 static const char *shape(const iso_graph *g, iso_node *n)
@@ -18,6 +18,10 @@ static void forward_block(void *arg, int64_t block)
     int64_t size = a->rows * a->cols, from = block * BLOCK, to = from + BLOCK < size ? from + BLOCK : size;
     const real *p = a->in[0], *q = a->in[1];
     real *y = a->out;
+    if (a->node->i[1]) {
+        a->kernels->add_bf16(to - from, (const iso_bf16 *)p + from, NULL, (const iso_bf16 *)q + from, a->node->i[0], (iso_bf16 *)y + from);
+        return;
+    }
     if (!a->node->i[0]) for (int64_t i = from; i < to; i++) y[i] = p[i] + q[i];
     else
         for (int64_t i = from; i < to; i++) {
@@ -26,11 +30,24 @@ static void forward_block(void *arg, int64_t block)
         }
 }
 
+static void backward_half(const iso_args *a, int64_t from, int64_t n)
+{
+    const iso_bf16 *d = (const iso_bf16 *)a->d_out + from, *where = a->node->i[0] ? (const iso_bf16 *)a->out + from : NULL;
+    for (int j = 0; j < 2; j++) {
+        iso_bf16 *to = (iso_bf16 *)a->d_in[j] + from;
+        if (a->d_in[j]) a->kernels->add_bf16(n, d, where, a->add[j] ? to : NULL, false, to);
+    }
+}
+
 static void backward_block(void *arg, int64_t block)
 {
     const iso_args *a = arg;
     int64_t size = a->rows * a->cols, from = block * BLOCK, end = from + BLOCK < size ? from + BLOCK : size;
     real masked[PART];
+    if (a->node->i[1]) {
+        backward_half(a, from, end - from);
+        return;
+    }
     for (int64_t i = from; i < end; i += PART) {
         int64_t n = end - i < PART ? end - i : PART;
         const real *d = a->d_out + i, *y = a->out + i;

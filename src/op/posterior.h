@@ -7,9 +7,6 @@
 
 #include <math.h>
 
-#define ISO_VARIANCE_FLOOR 1e-4
-#define ISO_RAW_LIMIT 20
-
 static inline double iso_raw_exp(real raw)
 {
     return exp((double)(raw > ISO_RAW_LIMIT ? ISO_RAW_LIMIT : raw < -ISO_RAW_LIMIT ? -ISO_RAW_LIMIT : raw));

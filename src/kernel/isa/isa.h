@@ -28,6 +28,7 @@ void KERNEL(gemm)(bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha,
 void KERNEL(gemm_bf16)(bool ta, bool tb, int64_t M, int64_t N, int64_t K, const iso_bf16 *A, int64_t lda, const iso_bf16 *B, int64_t ldb,
                        real beta, real *C, int64_t ldc);
 void KERNEL(to_bf16)(const real *x, iso_bf16 *y, int64_t n);
+void KERNEL(add_bf16)(int64_t n, const iso_bf16 *a, const iso_bf16 *where, const iso_bf16 *b, bool relu, iso_bf16 *to);
 void KERNEL(sum_rows)(const real *x, int64_t rows, int64_t n, int64_t step, bool add, real *sum, iso_bf16 *y);
 void KERNEL(add_to_rows)(const real *bias, int64_t rows, int64_t n, int64_t step, real *x);
 float KERNEL(tile_distances)(const float *q, const float *tile, int64_t d, float *d2);
@@ -36,6 +37,9 @@ void KERNEL(layout_step)(const iso_layout_curve *c, const real *rate, int n_repe
 void KERNEL(pixels_finish)(int64_t n, int64_t channels, const real *from, const real *bias, bool relu, bool add, real *to);
 void KERNEL(pixels_unfinish)(int64_t n, int64_t channels, const real *d, const real *out, real *to, real *sums);
 extern const iso_winograd KERNEL(winograd)[2][2];
+void KERNEL(normal_kl)(int64_t n, const real *mu, const real *raw, const real *mu0, const real *raw0, real *out);
+void KERNEL(normal_kl_backward)(int64_t n, const real *mu, const real *raw, const real *mu0, const real *raw0, const real *up, real *d_mu,
+                                real *d_raw, real *d_mu0, real *d_raw0);
 void KERNEL(vexp)(const real *x, real *y, int64_t n);
 void KERNEL(vlog)(const real *x, real *y, int64_t n);
 void KERNEL(poisson_rows)(const iso_lik_args *a, int64_t row0, int64_t row1);
