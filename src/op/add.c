@@ -1,4 +1,5 @@
-/* add: y = a + b, of one shape; i[0]: then max(y, 0), whose gradient at 0 is 0; i[1]: all numbers are kept in bfloat16, the gradients too. */
+/* add: y = a + b, of one shape; i[0]: then max(y, 0), whose gradient at 0 is 0; i[1]: in
+ * training all numbers are kept in bfloat16, the gradients too. */
 #include "op.h"
 
 static const char *shape(const iso_graph *g, iso_node *n)
@@ -12,13 +13,15 @@ static const char *shape(const iso_graph *g, iso_node *n)
 
 enum { BLOCK = 32768, PART = 1024 };         /* numbers a task; at once, on the way back */
 
+static bool half(const iso_args *a) { return a->node->i[1] && a->settings->training; }
+
 static void forward_block(void *arg, int64_t block)
 {
     const iso_args *a = arg;
     int64_t size = a->rows * a->cols, from = block * BLOCK, to = from + BLOCK < size ? from + BLOCK : size;
     const real *p = a->in[0], *q = a->in[1];
     real *y = a->out;
-    if (a->node->i[1]) {
+    if (half(a)) {
         a->kernels->add_bf16(to - from, (const iso_bf16 *)p + from, NULL, (const iso_bf16 *)q + from, a->node->i[0], (iso_bf16 *)y + from);
         return;
     }
@@ -44,7 +47,7 @@ static void backward_block(void *arg, int64_t block)
     const iso_args *a = arg;
     int64_t size = a->rows * a->cols, from = block * BLOCK, end = from + BLOCK < size ? from + BLOCK : size;
     real masked[PART];
-    if (a->node->i[1]) {
+    if (half(a)) {
         backward_half(a, from, end - from);
         return;
     }

@@ -6,7 +6,7 @@
 
 #include "op.h"
 
-/* Products in bfloat16, where iso_conv_in_tiles; numbers of the larger side, of the smaller side kept in it. */
+/* In training: products in bfloat16, where iso_conv_in_tiles; numbers of the larger side, of the smaller side kept in it. */
 enum iso_conv_bits { ISO_CONV_BF16 = 1, ISO_CONV_HALF_X = 2, ISO_CONV_HALF_Y = 4 };
 
 /* The convolution of an op whose larger side has `in` channels; size 0: the weights fit none. */
@@ -17,6 +17,20 @@ static inline iso_conv iso_conv_of(const iso_node *n, int64_t in, int64_t w_rows
     while (in > 0 && (c.size + 1) * (c.size + 1) * in <= w_cols) c.size++;
     if (c.size * c.size * in != w_cols) c.size = 0;
     return c;
+}
+
+static inline iso_conv iso_conv_in_float32(iso_conv c)
+{
+    c.bf16 = c.half_x = c.half_y = false;
+    return c;
+}
+
+/* Scratch for training and for evaluation. */
+static inline int64_t iso_conv_work_of(const iso_conv *c, int64_t cells, bool backward)
+{
+    iso_conv whole = iso_conv_in_float32(*c);
+    int64_t trained = iso_conv_work(c, cells, backward), evaluated = iso_conv_work(&whole, cells, backward);
+    return trained > evaluated ? trained : evaluated;
 }
 
 static inline iso_conv_gradient iso_conv_gradient_of(const iso_args *a, bool transposed)

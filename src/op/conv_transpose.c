@@ -25,12 +25,16 @@ static const char *shape(const iso_graph *g, iso_node *n)
     return NULL;
 }
 
-static iso_conv conv_of(const iso_args *a) { return geometry(a->node, a->in_rows[1], a->in_cols[1]); }
+static iso_conv conv_of(const iso_args *a)
+{
+    iso_conv c = geometry(a->node, a->in_rows[1], a->in_cols[1]);
+    return a->settings->training ? c : iso_conv_in_float32(c);
+}
 
 static int64_t work_size(const iso_graph *g, const iso_node *n, int64_t cells, bool backward)
 {
     iso_conv c = geometry(n, g->nodes[n->in[1]].rows, g->nodes[n->in[1]].cols);
-    return iso_conv_work(&c, cells, backward);
+    return iso_conv_work_of(&c, cells, backward);
 }
 
 static void forward(const iso_args *a)
