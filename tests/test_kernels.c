@@ -147,8 +147,35 @@ static void normals(void **state)
     }
 }
 
+static iso_bf16 upper_half(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (iso_bf16)(bits >> 16);
+}
+
+/* Of whole numbers up to 256, which 8 bits of mantissa hold: sums are exact. */
+static void sums_of_half(void **state)
+{
+    (void)state;
+    enum { N = 150 };
+    iso_bf16 a[N], b[N], where[N], to[N + 1];
+    FOR_EACH(k) for (int way = 0; way < 16; way++) {
+        bool masked = way & 1, added = way & 2, relu = way & 4, in_place = way & 8;
+        for (int i = 0; i < N; i++) a[i] = upper_half((float)(i % 19 - 9)), b[i] = upper_half((float)(i % 31 - 15)), where[i] = upper_half((float)(i % 3 - 1));
+        if (in_place) memcpy(to, b, sizeof b);
+        to[N] = 7;
+        iso_kernel_table[k]->add_bf16(N, a, masked ? where : NULL, !added ? NULL : in_place ? to : b, relu, to);
+        for (int i = 0; i < N; i++) {
+            float want = (float)((masked && i % 3 != 2 ? 0 : i % 19 - 9) + (added ? i % 31 - 15 : 0));
+            assert_int_equal(to[i], upper_half(relu && want < 0 ? 0 : want));
+        }
+        assert_int_equal(to[N], 7);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(adam_is_adam), cmocka_unit_test(sparse_layer), cmocka_unit_test(masks), cmocka_unit_test(normals)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(adam_is_adam), cmocka_unit_test(sparse_layer), cmocka_unit_test(masks), cmocka_unit_test(normals), cmocka_unit_test(sums_of_half)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,9 +13,10 @@ iso_status iso_run_log_open(const char *folder, const iso_dataset *d, const char
     log->file = fopen(path, "w");
     FAIL_IF(!log->file, ISO_EIO, "%s: %s", path, strerror(errno));
     setvbuf(log->file, NULL, _IOLBF, 0);            /* a line is there as soon as its epoch is over */
-    fprintf(log->file, "# isolario %s\n# %s\n# %s: %lld cells x %lld genes, counts from %s; nats per cell\n",
-            ISO_VERSION, command_line ? command_line : "(called from a program)", d->path, (long long)d->x.n_rows,
-            (long long)d->x.n_cols, d->source);
+    fprintf(log->file, "# isolario %s\n# %s\n# %s: ", ISO_VERSION, command_line ? command_line : "(called from a program)", d->path);
+    if (d->images) fprintf(log->file, "%lld images of %lld x %lld x %lld; nats per image\n", (long long)d->images->n, (long long)d->images->channels,
+                           (long long)d->images->height, (long long)d->images->width);
+    else fprintf(log->file, "%lld cells x %lld genes, counts from %s; nats per cell\n", (long long)d->x.n_rows, (long long)d->x.n_cols, d->source);
     fputs("epoch\ttrain_elbo\ttrain_reconstruction\ttrain_kl\tvalidation_elbo\tvalidation_reconstruction\tvalidation_"
           "kl\tkl_weight\t"
           "learning_rate\tgradient_norm\tseconds\n",
