@@ -18,8 +18,8 @@
 #if defined(ISO_HAVE_AMX) && !defined(ISO_REAL_DOUBLE)
 
 #include "amx_frame.h"
+#include "slots.h"
 
-#include <stdatomic.h>
 
 enum { LANES = 16, PLACES = 512 };               /* tasks of a pass over all images; places of a product, if a lane has as many */
 enum { TEAMS = 8, FEW = 4, CHUNKS = 8 };         /* on the way back: teams, at most and at least; tasks that share a block, at most */
@@ -48,7 +48,7 @@ typedef struct job {
     bool relu, add, adjoint;                     /* adjoint: from the smaller side to the larger */
     iso_bf16 *weights, *framed, *patched, *paired, *turned;
     real *product, *masked, *team_dw;
-    atomic_uint *busy;                           /* a bit for each part of the scratch memory: in use by a task */
+    iso_slots *slots;                            /* of framed, patched, product and masked; of a team, also paired and turned */
     block block;                                 /* without teams */
 } job;
 
@@ -146,16 +146,6 @@ static int64_t work_size(const iso_conv *c, int64_t n, bool backward)
     }
     return most;
 }
-
-/* A part of the scratch memory, the first that is free: what a thread has just used is still in its cache. */
-static int64_t take_part(const job *j)
-{
-    unsigned busy = atomic_load(j->busy);
-    while (!atomic_compare_exchange_weak(j->busy, &busy, busy | (busy + 1))) {}
-    return __builtin_ctz(~busy);
-}
-
-static void free_part(const job *j, int64_t part) { atomic_fetch_and(j->busy, ~(1u << part)); }
 
 /* -------------------------------------------------------------------------------------- laying out */
 
@@ -300,14 +290,14 @@ static void convolve_lane(void *arg, int64_t lane)
     const job *j = arg;
     const frame *f = from_side(j);
     int64_t end = (lane + 1) * j->n / j->lanes;
-    int64_t part = take_part(j);
-    iso_bf16 *framed = j->framed + part * framed_size(j, j->images);
+    int64_t slot = iso_slot_take(j->slots);
+    iso_bf16 *framed = j->framed + slot * framed_size(j, j->images);
     for (int64_t i = lane * j->n / j->lanes; i < end; i += j->images) {
         int64_t images = smaller(j->images, end - i);
         for (int64_t k = 0; k < images; k++) lay_frame(f, image_of(f, j->from, i + k), k, images, framed);
-        multiply(j, framed, j->patched + part * patched_size(j, j->images), j->product + part * product_size(j, j->images), i, images);
+        multiply(j, framed, j->patched + slot * patched_size(j, j->images), j->product + slot * product_size(j, j->images), i, images);
     }
-    free_part(j, part);
+    iso_slot_free(j->slots, slot);
 }
 
 static void convolve(iso_env *env, const iso_conv *c, int64_t n, bool adjoint, const real *from, const real *w, const real *bias, bool relu, real *to,
@@ -315,9 +305,9 @@ static void convolve(iso_env *env, const iso_conv *c, int64_t n, bool adjoint, c
 {
     if (n <= 0) return;
     job j = job_of(c, n);
-    atomic_uint busy = 0;
+    iso_slots slots = {0};
     lay_memory(&j, false, work);
-    j.busy = &busy;
+    j.slots = &slots;
     j.adjoint = adjoint, j.from = from, j.w = w, j.bias = bias, j.relu = relu, j.to = to;
     lay_weights(env, &j);
     iso_parallel(env, j.lanes, convolve_lane, &j);
@@ -361,16 +351,16 @@ static void lay_pair_patches(const job *j, pixels x, pixels y, int64_t i, const 
 }
 
 /* Pairs p0 .. p1-1 of a block, at most `together`: laid out for the weights' gradient; the gradient by their pixels. */
-static void lay_some(const job *j, const block *b, int64_t p0, int64_t p1, int64_t part)
+static void lay_some(const job *j, const block *b, int64_t p0, int64_t p1, int64_t slot)
 {
     const frame *f = from_side(j), *other = j->adjoint ? &j->x : &j->y;
     int64_t first = 2 * (b->first + p0), images = smaller(2 * (b->first + p1), j->n) - first, size = masked_size(j) / 2;
-    iso_bf16 *framed = j->framed + part * framed_size(j, 2 * j->together), *patched = j->patched + part * patched_size(j, 2 * j->together);
+    iso_bf16 *framed = j->framed + slot * framed_size(j, 2 * j->together), *patched = j->patched + slot * patched_size(j, 2 * j->together);
     for (int64_t p = p0; p < p1; p++) {
         pixels d[2] = {{NULL, false}, {NULL, false}}, in[2] = {{NULL, false}, {NULL, false}};
         for (int64_t k = 0; k < 2 && 2 * (b->first + p) + k < j->n; k++) {
             int64_t i = 2 * (b->first + p) + k;
-            d[k] = gradient_of(j, i, j->masked + (2 * part + k) * size);
+            d[k] = gradient_of(j, i, j->masked + (2 * slot + k) * size);
             in[k] = image_of(other, j->g->x, i);
             if (j->to) lay_frame(f, d[k], i - first, images, framed);
         }
@@ -380,7 +370,7 @@ static void lay_some(const job *j, const block *b, int64_t p0, int64_t p1, int64
         else lay_pair(&j->x, x[0], x[1], p, b->pairs, b->paired);
         lay_turned(j, y[0], y[1], p, b->pairs, b->turned);
     }
-    if (j->to && images > 0) multiply(j, framed, patched, j->product + part * product_size(j, 2 * j->together), first, images);
+    if (j->to && images > 0) multiply(j, framed, patched, j->product + slot * product_size(j, 2 * j->together), first, images);
 }
 
 /* Some columns of a row of the kernel: the block's part of their gradient. */
@@ -402,15 +392,15 @@ static void add_weights(const job *j, const block *b, int64_t task)
 static void one_team(void *arg, int64_t team)
 {
     const job *j = arg;
-    int64_t all = (j->n + 1) / 2, end = (team + 1) * all / j->teams, part = take_part(j);
-    block b = {.first = team * all / j->teams, .paired = j->paired + part * paired_size(j), .turned = j->turned + part * turned_size(j),
+    int64_t all = (j->n + 1) / 2, end = (team + 1) * all / j->teams, slot = iso_slot_take(j->slots);
+    block b = {.first = team * all / j->teams, .paired = j->paired + slot * paired_size(j), .turned = j->turned + slot * turned_size(j),
                .dw = j->team_dw + team * j->c->out * j->patch};
     for (; b.first < end; b.first += b.pairs, b.add = true) {
         b.pairs = smaller(j->pairs, end - b.first);
-        for (int64_t p = 0; p < b.pairs; p += j->together) lay_some(j, &b, p, smaller(p + j->together, b.pairs), part);
+        for (int64_t p = 0; p < b.pairs; p += j->together) lay_some(j, &b, p, smaller(p + j->together, b.pairs), slot);
         for (int64_t task = 0; j->g->dw && task < weights_tasks(j->c); task++) add_weights(j, &b, task);
     }
-    free_part(j, part);
+    iso_slot_free(j->slots, slot);
 }
 
 static void sum_teams(void *arg, int64_t o)
@@ -428,9 +418,9 @@ static void sum_teams(void *arg, int64_t o)
 static void some_pairs(void *arg, int64_t chunk)
 {
     const job *j = arg;
-    int64_t part = take_part(j);
-    lay_some(j, &j->block, chunk * j->block.pairs / j->chunks, (chunk + 1) * j->block.pairs / j->chunks, part);
-    free_part(j, part);
+    int64_t slot = iso_slot_take(j->slots);
+    lay_some(j, &j->block, chunk * j->block.pairs / j->chunks, (chunk + 1) * j->block.pairs / j->chunks, slot);
+    iso_slot_free(j->slots, slot);
 }
 
 static void some_weights(void *arg, int64_t task)
@@ -446,9 +436,9 @@ static void backward(iso_env *env, const iso_conv *c, int64_t n, const iso_conv_
         if (g->dw && !g->add_w) memset(g->dw, 0, (size_t)(c->out * j.patch) * sizeof *g->dw);
         return;
     }
-    atomic_uint busy = 0;
+    iso_slots slots = {0};
     lay_memory(&j, true, work);
-    j.busy = &busy;
+    j.slots = &slots;
     /* the gradient by x of a convolution is its adjoint, and the other way round */
     j.adjoint = !g->transposed, j.g = g, j.w = g->w, j.to = g->dx, j.add = g->add_x, j.sums = pixel_sums;
     if (g->dx) lay_weights(env, &j);

@@ -1,5 +1,6 @@
 /* layer.c: who does which columns of a layer, and how a CPU without tiles does them: by products of gemm.c. */
 #include "layer.h"
+#include "slots.h"
 
 /* -------------------------------------------------------------------------------------- blocks by products of gemm.c */
 
@@ -52,7 +53,7 @@ int64_t iso_layer_groups(int64_t blocks)
     return groups < blocks ? groups : blocks;
 }
 
-/* What memory holds, in reals: x; then of each group the gradient of a block's weights, its part of dx, numbers of 16 bits. */
+/* What memory holds, in reals: x; of each group its part of dx; in slots the gradient of a block's weights and numbers of 16 bits. */
 typedef struct layout { int64_t blocks, groups, x, dw, dx, half; } layout;
 
 static layout layout_of(int64_t B, int64_t K, int64_t N)
@@ -63,34 +64,35 @@ static layout layout_of(int64_t B, int64_t K, int64_t N)
                     .half = ISO_LAYER_COLUMNS * (2 * b + k) / per_real};
 }
 
-static int64_t group_size(const layout *m) { return m->dw + m->dx + m->half; }
+static int64_t slot_size(const layout *m) { return m->dw + m->half; }
 
 int64_t iso_layer_work(int64_t B, int64_t K, int64_t N)
 {
     layout m = layout_of(B, K, N);
-    return m.x + m.groups * group_size(&m);
+    return m.x + m.groups * (m.dx + slot_size(&m));
 }
 
-typedef struct job { const iso_layer *l; const iso_layer_way *how; layout m; bool backward; double squares[ISO_LAYER_GROUPS]; } job;
+typedef struct job { const iso_layer *l; const iso_layer_way *how; layout m; bool backward; double squares[ISO_LAYER_GROUPS]; iso_slots slots; } job;
 
-static real *group_of(const job *j, int64_t group) { return j->l->work + j->m.x + group * group_size(&j->m); }
-static real *dx_of(const job *j, int64_t group) { return group_of(j, group) + j->m.dw; }
+static real *dx_of(const job *j, int64_t group) { return j->l->work + j->m.x + group * j->m.dx; }
 
 static void one_group(void *arg, int64_t group)
 {
     job *j = arg;
     const iso_layer *l = j->l;
     const iso_bf16 *x = (const iso_bf16 *)l->work;
-    int64_t first = group * j->m.blocks / j->m.groups, end = (group + 1) * j->m.blocks / j->m.groups;
+    int64_t first = group * j->m.blocks / j->m.groups, end = (group + 1) * j->m.blocks / j->m.groups, slot = iso_slot_take(&j->slots);
+    real *dw = dx_of(j, j->m.groups) + slot * slot_size(&j->m);
     for (int64_t block = first; block < end; block++) {
         int64_t c = block * ISO_LAYER_COLUMNS, n = l->N - c < ISO_LAYER_COLUMNS ? l->N - c : ISO_LAYER_COLUMNS;
-        iso_layer_block b = {.c = c, .n = n, .half = (iso_bf16 *)(dx_of(j, group) + j->m.dx), .dx = l->dx ? dx_of(j, group) : NULL, .add_x = block > first};
-        if (l->stepper) b.dw = group_of(j, group);
+        iso_layer_block b = {.c = c, .n = n, .half = (iso_bf16 *)(dw + j->m.dw), .dx = l->dx ? dx_of(j, group) : NULL, .add_x = block > first};
+        if (l->stepper) b.dw = dw;
         else if (l->dw) b.dw = l->dw + c * l->K, b.add_w = l->add_w;
         if (!j->backward) j->how->forward(l, &b, x);
         else j->how->backward(l, &b, x);
         if (j->backward && l->stepper) j->squares[group] += l->stepper->step(l->stepper, l->step_from + c * l->K, n * l->K, b.dw);
     }
+    iso_slot_free(&j->slots, slot);
 }
 
 enum { ROWS = 32 };      /* of dx, a task */

@@ -24,8 +24,7 @@ static const char *shape(const iso_graph *g, iso_node *n)
 
 static iso_conv conv_of(const iso_args *a)
 {
-    iso_conv c = geometry(a->node, a->in_cols[0], a->in_rows[1], a->in_cols[1]);
-    return a->settings->training ? c : iso_conv_in_float32(c);
+    return iso_conv_now(a, geometry(a->node, a->in_cols[0], a->in_rows[1], a->in_cols[1]));
 }
 
 static int64_t work_size(const iso_graph *g, const iso_node *n, int64_t cells, bool backward)

@@ -25,6 +25,9 @@ static inline iso_conv iso_conv_in_float32(iso_conv c)
     return c;
 }
 
+/* Of a run: c in training, in evaluation all in float32. */
+static inline iso_conv iso_conv_now(const iso_args *a, iso_conv c) { return a->settings->training ? c : iso_conv_in_float32(c); }
+
 /* Scratch for training and for evaluation. */
 static inline int64_t iso_conv_work_of(const iso_conv *c, int64_t cells, bool backward)
 {

@@ -2,6 +2,7 @@
  *   in 0  W [G, H] (a gene's weights are a row)      in 1  b [1, H], may be missing      out  y [B, H]
  * f(x) comes with the batch (input_values): log1p of counts, or another transform that keeps zeros. */
 #include "kernel/layer.h"
+#include "kernel/slots.h"
 #include "op.h"
 
 enum { ROWS = 32, COLUMNS = 128 };              /* cells, and genes, a block */
@@ -23,13 +24,13 @@ static const char *shape(const iso_graph *g, iso_node *n)
 /* Reals that n cursors take. */
 static int64_t cursors(int64_t n) { return n * (int64_t)(sizeof(int64_t) / sizeof(real)); }
 
-/* Of each group. Forward: its part of y. Backward: a cursor for each cell, and the gradient of a block of W. */
+/* Forward: of each group its part of y. Backward: in slots, a cursor for each cell, and the gradient of a block of W. */
 static int64_t work_size(const iso_graph *g, const iso_node *n, int64_t cells, bool backward)
 {
     return groups_of(g->nodes[n->in[0]].rows) * (backward ? cursors(cells) + COLUMNS * n->cols : cells * n->cols);
 }
 
-typedef struct job { const iso_args *a; int64_t genes, groups; double squares[ISO_LAYER_GROUPS]; } job;
+typedef struct job { const iso_args *a; int64_t genes, groups; double squares[ISO_LAYER_GROUPS]; iso_slots slots; } job;
 
 static job job_of(const iso_args *a) { return (job){.a = a, .genes = a->in_rows[0], .groups = groups_of(a->in_rows[0])}; }
 
@@ -88,7 +89,8 @@ static void weight_group(void *arg, int64_t group)
     const iso_args *a = j->a;
     int64_t H = a->cols;
     span s = genes_of(j, group);
-    real *work = a->work + group * (cursors(a->rows) + COLUMNS * H);
+    int64_t slot = iso_slot_take(&j->slots);
+    real *work = a->work + slot * (cursors(a->rows) + COLUMNS * H);
     int64_t *cursor = (int64_t *)work;
     for (int64_t r = 0; r < a->rows; r++) cursor[r] = -1;
     for (int64_t c = s.from; c < s.to; c += COLUMNS) {
@@ -97,6 +99,7 @@ static void weight_group(void *arg, int64_t group)
         a->kernels->csr_linear_dw(&a->batch->x, a->batch->input_values, a->d_out, H, cursor, dw, !a->squares[0] && a->add[0], c, c + n);
         if (a->squares[0]) j->squares[group] += a->settings->stepper->step(a->settings->stepper, a->step_from[0] + c * H, n * H, dw);
     }
+    iso_slot_free(&j->slots, slot);
 }
 
 static void backward(const iso_args *a)
