@@ -273,7 +273,8 @@ static void by_tiles(void **state)
     (void)state;
     static const shape more[] = {{{64, 64, 2, 32, 4, 2}, 5, false}, {{16, 16, 16, 32, 4, 2}, 37, false}, {{12, 20, 8, 32, 3, 1}, 17, false},
                                  {{4, 4, 32, 96, 4, 2}, 64, false}, {{8, 8, 128, 64, 4, 2}, 9, false}, {{16, 16, 64, 8, 1, 1}, 6, false},
-                                 {{6, 10, 1, 2, 4, 2}, 1, false}, {{8, 8, 3, 5, 3, 1}, 1, false}};
+                                 {{6, 10, 1, 2, 4, 2}, 1, false}, {{8, 8, 512, 18, 4, 2}, 9, false}, {{16, 16, 2048, 6, 4, 2}, 3, false},
+                                 {{8, 8, 3, 5, 3, 1}, 1, false}};
     enum { MORE = sizeof more / sizeof *more, ALL = MORE + sizeof shapes / sizeof *shapes };
     iso_conv odd = conv_of(&more[MORE - 1], true, false, false);
     assert_false(iso_conv_in_tiles(&odd));      /* pairs of channels would straddle pixels */

@@ -140,9 +140,9 @@ static void normals(void **state)
             for (int i = 0; i < N; i++) {
                 double off = fabs((double)some[i] - (double)want[i]);
                 sum += off;
-                assert_true(off < 1e-4);
+                assert_true(off < 5e-6);
             }
-            assert_true(sum / N < 1e-7 && some[N] == 5);
+            assert_true(sum / N < 5e-8 && some[N] == 5);
         }
     }
 }

@@ -150,7 +150,6 @@ static void test_best_is_kept(void **state)
     test_cells_free(&t);
 }
 
-/* A learning rate that blows up is halved until it does not, and the result is finite. */
 /* A clip sees the whole gradient before the step: one that never acts changes nothing but rounding, one that always does changes much. */
 static void test_clip(void **state)
 {
@@ -173,6 +172,7 @@ static void test_clip(void **state)
     test_cells_free(&t);
 }
 
+/* A learning rate that blows up is halved until it does not, and the result is finite. */
 static void test_roll_back(void **state)
 {
     (void)state;

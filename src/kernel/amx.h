@@ -24,10 +24,9 @@ static inline void tiles_on(void)
 
 /* -------------------------------------------------------------------------------------- rounding and laying out */
 
-static inline __m512 load(const float *x, int64_t left)
-{
-    return _mm512_maskz_loadu_ps((__mmask16)(left >= TILE ? 0xffff : left > 0 ? (1 << left) - 1 : 0), x);
-}
+/* The first `left` of 16. */
+static inline __mmask16 the_first(int64_t left) { return (__mmask16)(left >= TILE ? 0xffff : left > 0 ? (1 << left) - 1 : 0); }
+static inline __m512 load(const float *x, int64_t left) { return _mm512_maskz_loadu_ps(the_first(left), x); }
 
 static inline __m512i in_a_row(__m512 first, __m512 second) { return (__m512i)_mm512_cvtne2ps_pbh(second, first); }
 
@@ -108,7 +107,7 @@ typedef struct sums { float *C; int64_t step, rows, cols; bool add; const float 
 /* A tile at (m, n) of which not all is wanted. */
 static inline void put(const sums *s, int64_t m, int64_t n, const float *tile)
 {
-    __mmask16 wanted = (__mmask16)(s->cols - n >= TILE ? 0xffff : s->cols > n ? (1 << (s->cols - n)) - 1 : 0);
+    __mmask16 wanted = the_first(s->cols - n);
     for (int64_t i = 0; i < TILE && m + i < s->rows; i++) {
         float *c = s->C + (m + i) * s->step + n;
         __m512 sum = _mm512_loadu_ps(tile + i * TILE);

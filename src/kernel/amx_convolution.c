@@ -160,7 +160,7 @@ static void lay_turned(const job *j, pixels a, pixels b, int64_t i, int64_t pair
             at[k] = y < f->height && x < f->width ? (y * f->width + x) * f->channels : -1;
             if (++x == j->across) x = 0, y++;
         }
-        __mmask16 there = (__mmask16)(j->places - p >= TILE ? 0xffff : (1 << (j->places - p)) - 1);
+        __mmask16 there = the_first(j->places - p);
         for (int64_t c = 0; c < f->channels; c += TILE) {
             __m512i v[TILE];
             for (int k = 0; k < TILE; k++)
@@ -235,8 +235,8 @@ static void finish(const job *j, const frame *f, int64_t n, const real *from, in
             int64_t left = f->channels - k;
             __m512 x = load(from + k, left);
             if (j->bias) x = _mm512_add_ps(x, load(j->bias + k, left));
-            if (j->relu) x = _mm512_max_ps(x, _mm512_setzero_ps());
             if (j->add) x = _mm512_add_ps(x, widened(to + k, left));
+            if (j->relu) x = _mm512_max_ps(x, _mm512_setzero_ps());
             store_half(to + k, x, left);
         }
 }

@@ -37,8 +37,7 @@ static inline pixels image_of(const frame *f, const void *images, int64_t i) { r
 
 static inline __m512 widened(const iso_bf16 *x, int64_t left)
 {
-    __mmask16 there = (__mmask16)(left >= TILE ? 0xffff : left > 0 ? (1 << left) - 1 : 0);
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(there, x)), 16));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(the_first(left), x)), 16));
 }
 
 /* Numbers i .. i + 15 of which so many are left. */
@@ -61,7 +60,7 @@ static inline void round_rows(pixels a, pixels b, int64_t n, int64_t wide, iso_b
 {
     for (int64_t i = 0; i < wide; i += TILE) {
         __m512i v = in_pairs(load_pixels(a, i, n - i), b.at ? load_pixels(b, i, n - i) : _mm512_setzero_ps());
-        _mm512_mask_storeu_epi32(to + 2 * i, (__mmask16)(wide - i >= TILE ? 0xffff : (1 << (wide - i)) - 1), v);
+        _mm512_mask_storeu_epi32(to + 2 * i, the_first(wide - i), v);
     }
 }
 
@@ -100,7 +99,7 @@ static inline void lay_pair(const frame *f, pixels a, pixels b, int64_t i, int64
 /* The number of bfloat16 of each. */
 static inline void store_half(iso_bf16 *to, __m512 x, int64_t left)
 {
-    _mm256_mask_storeu_epi16(to, (__mmask16)(left >= TILE ? 0xffff : (1 << left) - 1), (__m256i)_mm512_cvtneps_pbh(x));
+    _mm256_mask_storeu_epi16(to, the_first(left), (__m256i)_mm512_cvtneps_pbh(x));
 }
 
 /* pixels_unfinish of an image in bfloat16. */

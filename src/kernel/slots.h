@@ -6,8 +6,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-enum { ISO_SLOTS = 32 };             /* at most */
-typedef struct iso_slots { atomic_uint busy; } iso_slots;      /* a bit each */
+typedef struct iso_slots { atomic_uint busy; } iso_slots;      /* a bit each: at most 32 */
 
 /* There must be as many slots as tasks that run at once. */
 static inline int64_t iso_slot_take(iso_slots *s)

@@ -18,7 +18,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { LANES = 16 };
+enum { LANES = 16, TOGETHER = 64 };                    /* TOGETHER: channels, at most */
 static const double LEAST = 6.14421235e-6;             /* e^-12: of a variance */
 static const double LOG_2PI = 1.8378770664093454836;
 static const double DARK = 0.01;                       /* photons that come in any case */
@@ -42,6 +42,7 @@ static const char *shape(const iso_graph *g, iso_node *n)
         return "needs mean, image, state or -1, and a law of images";
     if (g->nodes[n->in[1]].cols != n->cols || n->cols % ((int64_t)n->i[0] * n->i[1])) return "mean and image must be [height * width * channels]";
     layout l = layout_of(n, n->cols);
+    if (l.channels > TOGETHER) return "at most 64 channels";
     int64_t rows = law->image->photons ? 2 : l.bands;
     if ((n->in[2] < 0) != (law->image->sigma > 0)) return "the state is not that of the law";
     if (n->in[2] >= 0 && (g->nodes[n->in[2]].leaf != ISO_STATE || g->nodes[n->in[2]].rows != rows || g->nodes[n->in[2]].cols != l.channels))
@@ -73,20 +74,19 @@ typedef struct job {
     double constant;                               /* of a cell's -log p: the sum of log(2 pi variance) / 2 */
 } job;
 
-/* Pixels of few channels are gone through several at a time: how many numbers, a multiple of the channels. */
-enum { TOGETHER = 64 };
-static int64_t together(const layout *l) { return l->channels < TOGETHER ? TOGETHER / l->channels * l->channels : l->channels; }
+/* Pixels are gone through several at a time: how many numbers, a multiple of the channels. */
+static int64_t together(const layout *l) { return TOGETHER / l->channels * l->channels; }
 
 /* Sums of squares of each channel of x [pixels, channels]. */
 static void sum_channels(const layout *l, const real *x, double *squares)
 {
     int64_t wide = together(l), size = l->pixels * l->channels;
-    double few[TOGETHER] = {0}, *to = l->channels < TOGETHER ? few : squares;
+    double few[TOGETHER] = {0};
     for (int64_t i = 0; i < size; i += wide) {
         int64_t m = size - i < wide ? size - i : wide;
-        for (int64_t k = 0; k < m; k++) to[k] += (double)(x[i + k] * x[i + k]);
+        for (int64_t k = 0; k < m; k++) few[k] += (double)(x[i + k] * x[i + k]);
     }
-    for (int64_t k = 0; to == few && k < wide; k++) squares[k % l->channels] += few[k];
+    for (int64_t k = 0; k < wide; k++) squares[k % l->channels] += few[k];
 }
 
 /* The residual of a cell, transformed if the law says so, and its sums of squares by band and channel. */
@@ -170,10 +170,6 @@ static void divide_channels(const layout *l, const double *by, real *x)
 {
     int64_t wide = together(l), size = l->pixels * l->channels;
     real few[TOGETHER];
-    if (l->channels >= TOGETHER) {
-        for (int64_t i = 0; i < size; i++) x[i] /= (real)by[i % l->channels];
-        return;
-    }
     for (int64_t k = 0; k < wide; k++) few[k] = (real)by[k % l->channels];
     for (int64_t i = 0; i < size; i += wide)
         for (int64_t k = 0; k < wide && i + k < size; k++) x[i + k] /= few[k];
