@@ -330,7 +330,7 @@ static void check_training(parity *p)
             &(iso_plan_request){.outputs = nodes, .n_outputs = 2, .loss = v->loss, .max_cells = p->B, .poison = true},
             &plan, &err),
         ISO_OK);
-    assert_int_equal(iso_optimizer_new(v->g, &adam, &err), ISO_OK);
+    assert_int_equal(iso_optimizer_new(v->g, v->c.bf16, &adam, &err), ISO_OK);
     double *losses = read_array(p->f, "train/loss_of_5_steps", &n);
     for (int step = 0; step < 5; step++) {
         iso_settings s = {.training = true, .kl_weight = (real)p->kl_weight};

@@ -96,18 +96,22 @@ static double listen(const iso_stepper *s, int64_t from, int64_t n, const real *
     return iso_kernels_best()->sum_squares(g, n);
 }
 
-static void run(arrays *a, bool bf16, bool add, iso_env *env, listener *l, double *squares)
+/* half: y and d are in y_half and d_half. */
+static iso_bf16 y_half[CELLS * OUT], d_half[CELLS * OUT];
+static void run_kept(arrays *a, bool bf16, bool half, bool add, iso_env *env, listener *l, double *squares)
 {
     real *work = iso_calloc(iso_layer_work(CELLS, IN, OUT), sizeof *work);
-    iso_node n = {.op = &iso_op_linear, .n_in = 3, .i = {bf16}};
+    iso_node n = {.op = &iso_op_linear, .n_in = 3, .i = {bf16, half}};
     iso_settings settings = {.training = true, .stepper = l ? &l->stepper : NULL, .squares = squares};
     iso_args args = {.env = env, .kernels = iso_kernels_best(), .node = &n, .settings = &settings, .rows = CELLS, .cols = OUT,
-                     .in_rows = {CELLS, OUT, 1}, .in_cols = {IN, IN, OUT}, .in = {a->x, a->w, a->b}, .out = a->y, .d_out = a->d,
+                     .in_rows = {CELLS, OUT, 1}, .in_cols = {IN, IN, OUT}, .in = {a->x, a->w, a->b}, .out = half ? (real *)y_half : a->y, .d_out = half ? (const real *)d_half : a->d,
                      .d_in = {a->dx, a->dw, a->db}, .add = {add, add, add}, .work = work, .squares = {NULL, squares, NULL}};
     iso_op_linear.forward(&args);
     iso_op_linear.backward(&args);
     iso_free(work);
 }
+
+static void run(arrays *a, bool bf16, bool add, iso_env *env, listener *l, double *squares) { run_kept(a, bf16, false, add, env, l, squares); }
 
 /* By tiles where the CPU has them, else by products: the same as on rounded numbers. */
 static void linear_rounds_its_operands(void **state)
@@ -149,8 +153,33 @@ static void linear_rounds_its_operands(void **state)
     iso_env_free(alone);
 }
 
+/* What comes out kept in bfloat16, and the gradient by it: the same numbers, rounded. */
+static void linear_keeps_half(void **state)
+{
+    (void)state;
+    static arrays plain, kept;
+    static iso_bf16 want[CELLS * OUT];
+    iso_env *env = iso_env_new(2);
+    iso_rng r = iso_rng_start((iso_rng_key){.seed = 5, .stream = ISO_STREAM_TEST}, 0);
+    for (int i = 0; i < CELLS * IN; i++) kept.x[i] = plain.x[i] = (real)iso_rng_normal(&r);
+    for (int i = 0; i < OUT * IN; i++) kept.w[i] = plain.w[i] = (real)iso_rng_normal(&r);
+    for (int i = 0; i < OUT; i++) kept.b[i] = plain.b[i] = (real)iso_rng_normal(&r);
+    for (int i = 0; i < CELLS * OUT; i++) plain.d[i] = rounded((real)iso_rng_normal(&r));
+    iso_kernels_best()->to_bf16(plain.d, d_half, CELLS * OUT);
+    for (int add = 0; add < 2; add++) {
+        run(&plain, true, add, env, NULL, NULL);
+        run_kept(&kept, true, true, add, env, NULL, NULL);
+        iso_kernels_best()->to_bf16(plain.y, want, CELLS * OUT);
+        assert_memory_equal(y_half, want, sizeof want);
+        assert_memory_equal(kept.dx, plain.dx, sizeof plain.dx);
+        assert_memory_equal(kept.dw, plain.dw, sizeof plain.dw);
+        assert_memory_equal(kept.db, plain.db, sizeof plain.db);
+    }
+    iso_env_free(env);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(rounding), cmocka_unit_test(products), cmocka_unit_test(linear_rounds_its_operands)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(rounding), cmocka_unit_test(products), cmocka_unit_test(linear_rounds_its_operands), cmocka_unit_test(linear_keeps_half)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,35 +15,103 @@
 
 static iso_rng numbers(uint64_t item) { return iso_rng_start((iso_rng_key){.seed = 8, .stream = ISO_STREAM_TEST}, item); }
 
-/* Adam, with a guard and without, of a length that is no multiple of anything; some moments are still 0, some gradients far too large. */
+static double wide(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return (double)value;
+}
+
+/* Moments of either kind. */
+enum { N_STEPPED = 2500 };
+typedef struct moments { real m[N_STEPPED], v[N_STEPPED]; uint32_t both[N_STEPPED]; } moments;
+static double m_of(const moments *s, int i, bool half) { return half ? wide(s->both[i] & 0xffff0000u) : (double)s->m[i]; }
+static double v_of(const moments *s, int i, bool half) { return half ? wide(s->both[i] << 16) : (double)s->v[i]; }
+static void set(moments *s, int i, real m, real v)
+{
+    iso_bf16 half[2];
+    s->m[i] = m, s->v[i] = v;
+    iso_kernels_best()->to_bf16((const real[]){m, v}, half, 2);
+    s->both[i] = (uint32_t)half[0] << 16 | half[1];
+}
+static iso_moments lent(moments *s, bool half, int from)
+{
+    return half ? (iso_moments){.both = s->both + from} : (iso_moments){.m = s->m + from, .v = s->v + from};
+}
+
+/* Adam, with a guard and without, of a length that is no multiple of anything; some moments are still 0, some gradients far too large.
+ * Narrow moments come out as one of the two numbers of 16 bits that they lie between; all as the same ones if the range is cut. */
 static void adam_is_adam(void **state)
 {
     (void)state;
-    enum { N = 2500 };
-    static real g[N], p[N], m[N], v[N];
+    enum { N = N_STEPPED, FIRST = 77, CUT = 800 };
+    static real g[N], p[N], again[N];
+    static moments once, cut;
+    static double want[N], m_want[N], v_want[N];
     FOR_EACH(k)
-        for (int guard = 0; guard <= 30; guard += 30) {
+        for (int kind = 0; kind < 4; kind++) {
+            const bool half = kind & 1;
+            const int guard = kind & 2 ? 30 : 0;
             iso_rng r = numbers(1);
             double squares = 0, worst = 0, held = 0;
-            static double want[N];
             const iso_adam_step s = {.scale = (real)0.5, .rate = (real)0.01, .beta1 = (real)0.9, .beta2 = (real)0.999, .epsilon = (real)0.01,
-                                     .weight_decay = (real)1e-3, .inverse_root = (real)3, .guard = (real)guard};
+                                     .weight_decay = (real)1e-3, .inverse_root = (real)3, .guard = (real)guard, .salt = 12345};
             for (int i = 0; i < N; i++) {
-                g[i] = (real)(iso_rng_normal(&r) * (i % 7 == 3 ? 1e4 : 1)), p[i] = (real)iso_rng_normal(&r);
-                m[i] = i % 5 ? (real)iso_rng_normal(&r) : 0, v[i] = i % 5 ? (real)pow(iso_rng_normal(&r), 2) : 0;
-                double gi = (double)g[i] * 0.5, most = guard * sqrt((double)v[i]);
+                const real m_was = i % 5 ? (real)iso_rng_normal(&r) : 0, v_was = i % 5 ? (real)pow(iso_rng_normal(&r), 2) : 0;
+                set(&once, i, m_was, v_was), set(&cut, i, m_was, v_was);
+                double mi = m_of(&once, i, half), vi = v_of(&once, i, half);
+                g[i] = (real)(iso_rng_normal(&r) * (i % 7 == 3 ? 1e4 : 1)), again[i] = p[i] = (real)iso_rng_normal(&r);
+                double gi = (double)g[i] * 0.5, most = guard * sqrt(vi);
                 squares += (double)g[i] * (double)g[i];
-                if (guard && v[i] > 0 && fabs(gi) > most) gi = copysign(most, gi), held++;
+                if (guard && vi > 0 && fabs(gi) > most) gi = copysign(most, gi), held++;
                 gi += (double)s.weight_decay * (double)p[i];
                 const double b1 = (double)s.beta1, b2 = (double)s.beta2;              /* as they are in real */
-                double mi = b1 * (double)m[i] + (1 - b1) * gi, vi = b2 * (double)v[i] + (1 - b2) * gi * gi;
-                want[i] = (double)p[i] - 0.01 * mi / (sqrt(vi) * 3 + 0.01);
+                m_want[i] = b1 * mi + (1 - b1) * gi, v_want[i] = b2 * vi + (1 - b2) * gi * gi;
+                want[i] = (double)p[i] - 0.01 * m_want[i] / (sqrt(v_want[i]) * 3 + 0.01);
             }
-            double got = iso_kernel_table[k]->adam(&s, N, g, p, m, v);
-            for (int i = 0; i < N; i++) worst = fmax(worst, fabs((double)p[i] - want[i]));
+            const iso_moments all = lent(&once, half, 0), before = lent(&cut, half, 0), after = lent(&cut, half, CUT);
+            double got = iso_kernel_table[k]->adam(&s, FIRST, N, g, p, &all);
+            for (int i = 0; i < N; i++) {                            /* with narrow moments root and quotient have 14 bits each */
+                double rough = half ? 0.01 * fabs(m_want[i]) / (sqrt(v_want[i]) * 3 + 0.01) * 0x1p-12 : 0;
+                worst = fmax(worst, fabs((double)p[i] - want[i]) - rough);
+            }
             assert_true(fabs(got / squares - 1) < 1e-6);
             assert_true(worst < (guard ? 1e-3 : 1e-6));          /* the root of the guard is within 0.2 % */
             assert_true((held > 100) == (guard > 0));
+            for (int i = 0; i < N && !guard; i++) {
+                const double close = half ? 0x1p-7 : 1e-6;
+                assert_true(fabs(m_of(&once, i, half) - m_want[i]) < close * (fabs(m_want[i]) + (half ? 1e-6 : 1)));
+                assert_true(fabs(v_of(&once, i, half) - v_want[i]) < close * (v_want[i] + (half ? 1e-6 : 1)));
+            }
+            iso_kernel_table[k]->adam(&s, FIRST, CUT, g, again, &before);
+            iso_kernel_table[k]->adam(&s, FIRST + CUT, N - CUT, g + CUT, again + CUT, &after);
+            assert_memory_equal(&once, &cut, sizeof once);
+            assert_memory_equal(p, again, sizeof p);
+        }
+}
+
+/* A moment that moves by less than its last bit arrives where it would without rounding: v after 4,000 steps of g = 1 (from where it is
+ * 2), of g = 0, and of g that is 1 in one step of ten; a mean over elements is within their spread. */
+static void narrow_moments_do_not_stick(void **state)
+{
+    (void)state;
+    enum { N = 4096, STEPS = 4000 };
+    static real g[N], p[N];
+    static uint32_t both[N];
+    for (int what = 0; what < 3; what++)
+        FOR_EACH(k) {
+            double want = 2, mean = 0;
+            for (int i = 0; i < N; i++) both[i] = 0x4000, p[i] = 0;         /* v = 2 */
+            for (uint32_t t = 1; t <= STEPS; t++) {
+                real now = what == 0 ? 1 : what == 1 ? 0 : t % 10 == 0;
+                for (int i = 0; i < N; i++) g[i] = now;
+                want = 0.999 * want + 0.001 * (double)now;
+                const iso_adam_step s = {.scale = 1, .rate = (real)1e-3, .beta1 = (real)0.9, .beta2 = (real)0.999, .epsilon = 1, .inverse_root = 1,
+                                         .salt = t * 0xC2B2AE3Du};
+                iso_kernel_table[k]->adam(&s, 0, N, g, p, &(iso_moments){.both = both});
+            }
+            for (int i = 0; i < N; i++) mean += wide(both[i] << 16) / N;
+            assert_true(fabs(mean / want - 1) < 0.004);
         }
 }
 
@@ -176,6 +244,6 @@ static void sums_of_half(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(adam_is_adam), cmocka_unit_test(sparse_layer), cmocka_unit_test(masks), cmocka_unit_test(normals), cmocka_unit_test(sums_of_half)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(adam_is_adam), cmocka_unit_test(narrow_moments_do_not_stick), cmocka_unit_test(sparse_layer), cmocka_unit_test(masks), cmocka_unit_test(normals), cmocka_unit_test(sums_of_half)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,7 +33,15 @@ typedef struct iso_adam_step {
     real beta1, beta2, epsilon, weight_decay;
     real inverse_root;            /* 1 / sqrt(1 - beta2^t) */
     real guard;                   /* a gradient counts as guard sqrt(v) at most, v as it was, unless v is 0; 0: as it is */
+    uint32_t salt;                /* of chance in rounding moments: another for each step */
 } iso_adam_step;
+
+/* Means of g and g^2: m and v; or, if that is not NULL, both in a word: m in its upper half, v in its lower, as bfloat16. */
+typedef struct iso_moments { real *m, *v; uint32_t *both; } iso_moments;
+static inline iso_moments iso_moments_from(const iso_moments *x, int64_t i)
+{
+    return x->both ? (iso_moments){.both = x->both + i} : (iso_moments){.m = x->m + i, .v = x->v + i};
+}
 
 /* Arguments of a likelihood's loop; see likelihood/likelihood.h for what each head means. */
 typedef struct iso_lik_args {
@@ -45,14 +53,15 @@ typedef struct iso_lik_args {
     const int32_t *dispersion_row;/* [B] row of `dispersion` for each cell; NULL = row 0 for all */
     real *loss;                   /* [B] -log p(x|z), nats, constants included */
     /* Gradients of loss[b] at unit upstream; d_mean NULL = values only. d_mean may be the same memory as mean, and
-     * d_dropout as dropout. */
+     * d_dropout as dropout. half: all four are numbers of bfloat16, where pointers to real point to. */
+    bool half;
     real *d_mean;                 /* [B, G] */
     real *d_dropout;              /* [B, G] */
     real *d_dispersion;           /* ADDED to: rows as `dispersion`. Calls that run at once need memory of their own */
     real *d_log_library;          /* [B] or NULL; 0 for Gaussian laws */
     real *scratch;                /* [ISO_LIK_SCRATCH * G] for this call alone */
 } iso_lik_args;
-enum { ISO_LIK_SCRATCH = 8 };
+enum { ISO_LIK_SCRATCH = 10 };
 
 typedef void iso_lik_rows_fn(const iso_lik_args *a, int64_t row0, int64_t row1);
 
@@ -82,8 +91,8 @@ typedef struct iso_kernels {
      * [rows]: -1, or the first entry not before col0; left as the first not before col1. */
     void (*csr_linear_dw)(const iso_batch_csr *x, const real *values, const real *dy, int64_t H, int64_t *cursor, real *dw, bool accumulate,
                           int64_t col0, int64_t col1);
-    /* A step on a flat range: p, and the moments m and v, by the gradient g. Returns the sum of squares of g. */
-    double (*adam)(const iso_adam_step *a, int64_t n, const real *g, real *p, real *m, real *v);
+    /* A step on elements first.. of flat arrays: p, and the moments, by the gradient g. Returns the sum of squares of g. */
+    double (*adam)(const iso_adam_step *a, int64_t first, int64_t n, const real *g, real *p, const iso_moments *moments);
     /* As iso_normal, but for the last bits. */
     void (*normal)(iso_rng_key key, uint64_t item, int64_t n, real *out);
     /* mask [n]: 0 where 16 random bits lie below threshold, else keep. Number c takes the half c / 16 % 8 of what iso_philox gives at
@@ -99,6 +108,7 @@ typedef struct iso_kernels {
     /* n numbers: to = a, or 0 where `where` (NULL: nowhere) is not above 0, + b (NULL: 0), then max(., 0) if relu; to may be one of them. */
     void (*add_bf16)(int64_t n, const iso_bf16 *a, const iso_bf16 *where, const iso_bf16 *b, bool relu, iso_bf16 *to);
     void (*to_bf16)(const real *x, iso_bf16 *y, int64_t n);   /* to nearest, ties to even; NaN stays NaN */
+    void (*from_bf16)(const iso_bf16 *x, real *y, int64_t n);
     /* x [rows, n], its rows `step` apart: sum [n] = (+ sum if add) sum of the rows; NULL: not wanted. y: x in bfloat16
      * [rows, n], or NULL. */
     void (*sum_rows)(const real *x, int64_t rows, int64_t n, int64_t step, bool add, real *sum, iso_bf16 *y);

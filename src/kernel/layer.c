@@ -5,9 +5,9 @@
 /* -------------------------------------------------------------------------------------- blocks by products of gemm.c */
 
 static void to_bf16(const real *x, iso_bf16 *y, int64_t n) { iso_kernels_best()->to_bf16(x, y, n); }
-static void sum_bias(const iso_layer *l, const iso_layer_block *b, iso_bf16 *half)
+static void sum_bias(const iso_layer *l, const iso_layer_block *b, const real *d, int64_t step, iso_bf16 *half)
 {
-    iso_kernels_best()->sum_rows(l->d + b->c, l->B, b->n, l->N, l->add_bias, l->dbias ? l->dbias + b->c : NULL, half);
+    iso_kernels_best()->sum_rows(d, l->B, b->n, step, l->add_bias, l->dbias ? l->dbias + b->c : NULL, half);
 }
 
 static void half_lay_out(const iso_layer *l, bool backward, iso_bf16 *x)
@@ -18,15 +18,20 @@ static void half_lay_out(const iso_layer *l, bool backward, iso_bf16 *x)
 
 static void half_forward(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x)
 {
+    real *y = l->half ? b->wide : l->y + b->c;
+    int64_t step = l->half ? b->n : l->N;
     to_bf16(l->w + b->c * l->K, b->half, b->n * l->K);
-    iso_gemm_bf16(false, true, l->B, b->n, l->K, x, l->K, b->half, l->K, 0, l->y + b->c, l->N);
-    if (l->bias) iso_kernels_best()->add_to_rows(l->bias + b->c, l->B, b->n, l->N, l->y + b->c);
+    iso_gemm_bf16(false, true, l->B, b->n, l->K, x, l->K, b->half, l->K, 0, y, step);
+    if (l->bias) iso_kernels_best()->add_to_rows(l->bias + b->c, l->B, b->n, step, y);
+    for (int64_t r = 0; l->half && r < l->B; r++) to_bf16(y + r * step, (iso_bf16 *)l->y + r * l->N + b->c, b->n);
 }
 
 static void half_backward(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x)
 {
     iso_bf16 *d = b->half, *w = d + l->B * b->n;
-    sum_bias(l, b, d);
+    for (int64_t r = 0; l->half && r < l->B; r++) iso_kernels_best()->from_bf16((const iso_bf16 *)l->d + r * l->N + b->c, b->wide + r * b->n, b->n);
+    if (l->half) sum_bias(l, b, b->wide, b->n, d);
+    else sum_bias(l, b, l->d + b->c, l->N, d);
     if (b->dw) iso_gemm_bf16(true, false, b->n, l->K, l->B, d, b->n, x, l->K, b->add_w ? 1 : 0, b->dw, l->K);
     if (!b->dx) return;
     to_bf16(l->w + b->c * l->K, w, b->n * l->K);
@@ -36,7 +41,7 @@ static void half_backward(const iso_layer *l, const iso_layer_block *b, const is
 static void whole_backward(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x)
 {
     (void)x;
-    if (l->dbias) sum_bias(l, b, NULL);
+    if (l->dbias) sum_bias(l, b, l->d + b->c, l->N, NULL);
     if (b->dw) iso_gemm_serial(true, false, b->n, l->K, l->B, 1, l->d + b->c, l->N, l->x, l->K, b->add_w ? 1 : 0, b->dw, l->K);
     if (b->dx) iso_gemm_serial(false, false, l->B, l->K, b->n, 1, l->d + b->c, l->N, l->w + b->c * l->K, l->K, b->add_x ? 1 : 0, b->dx,
                                iso_layer_padded(l->K));
@@ -53,18 +58,18 @@ int64_t iso_layer_groups(int64_t blocks)
     return groups < blocks ? groups : blocks;
 }
 
-/* What memory holds, in reals: x; of each group its part of dx; in slots the gradient of a block's weights and numbers of 16 bits. */
-typedef struct layout { int64_t blocks, groups, x, dw, dx, half; } layout;
+/* What memory holds, in reals: x; of each group its part of dx; in slots the gradient of a block's weights, a block of y or d, and numbers of 16 bits. */
+typedef struct layout { int64_t blocks, groups, x, dw, dx, wide, half; } layout;
 
 static layout layout_of(int64_t B, int64_t K, int64_t N)
 {
     const int64_t per_real = sizeof(real) / sizeof(iso_bf16);
     int64_t b = iso_layer_padded(B), k = iso_layer_padded(K), blocks = (N + ISO_LAYER_COLUMNS - 1) / ISO_LAYER_COLUMNS;
     return (layout){.blocks = blocks, .groups = iso_layer_groups(blocks), .x = b * k / per_real, .dw = ISO_LAYER_COLUMNS * k, .dx = b * k,
-                    .half = ISO_LAYER_COLUMNS * (2 * b + k) / per_real};
+                    .wide = ISO_LAYER_COLUMNS * b, .half = ISO_LAYER_COLUMNS * (2 * b + k) / per_real};
 }
 
-static int64_t slot_size(const layout *m) { return m->dw + m->half; }
+static int64_t slot_size(const layout *m) { return m->dw + m->wide + m->half; }
 
 int64_t iso_layer_work(int64_t B, int64_t K, int64_t N)
 {
@@ -85,7 +90,7 @@ static void one_group(void *arg, int64_t group)
     real *dw = dx_of(j, j->m.groups) + slot * slot_size(&j->m);
     for (int64_t block = first; block < end; block++) {
         int64_t c = block * ISO_LAYER_COLUMNS, n = l->N - c < ISO_LAYER_COLUMNS ? l->N - c : ISO_LAYER_COLUMNS;
-        iso_layer_block b = {.c = c, .n = n, .half = (iso_bf16 *)(dw + j->m.dw), .dx = l->dx ? dx_of(j, group) : NULL, .add_x = block > first};
+        iso_layer_block b = {.c = c, .n = n, .wide = dw + j->m.dw, .half = (iso_bf16 *)(dw + j->m.dw + j->m.wide), .dx = l->dx ? dx_of(j, group) : NULL, .add_x = block > first};
         if (l->stepper) b.dw = dw;
         else if (l->dw) b.dw = l->dw + c * l->K, b.add_w = l->add_w;
         if (!j->backward) j->how->forward(l, &b, x);

@@ -16,6 +16,7 @@ typedef struct iso_layer {
     const real *x, *w, *bias;        /* [B, K], [N, K], [N] or NULL */
     real *y;                         /* [B, N], forward */
     const real *d;                   /* [B, N], backward: the gradient by y */
+    bool half;                       /* with bf16: y and d are numbers of bfloat16, where pointers to real point to */
     real *dx, *dw, *dbias;           /* backward: NULL = not wanted */
     bool add_x, add_w, add_bias;     /* backward: add to what is there */
     const iso_stepper *stepper;      /* backward: not NULL = steps w, which is elements step_from.. of its arrays; dw is not written */
@@ -36,8 +37,8 @@ int64_t iso_layer_groups(int64_t blocks);
 enum { ISO_LAYER_PAD = 32 };
 static inline int64_t iso_layer_padded(int64_t n) { return (n + ISO_LAYER_PAD - 1) / ISO_LAYER_PAD * ISO_LAYER_PAD; }
 
-/* Columns c..c+n-1 of y. half: scratch for rounded numbers; dw [n, K] and dx [B, padded K]: where this block's gradients go. */
-typedef struct iso_layer_block { int64_t c, n; iso_bf16 *half; real *dw, *dx; bool add_w, add_x; } iso_layer_block;
+/* Columns c..c+n-1 of y. half: scratch for rounded numbers; wide [B, n]: for those of y or d; dw [n, K] and dx [B, padded K]: where this block's gradients go. */
+typedef struct iso_layer_block { int64_t c, n; iso_bf16 *half; real *wide, *dw, *dx; bool add_w, add_x; } iso_layer_block;
 
 typedef struct iso_layer_way {
     /* x, once for all blocks, in numbers of 16 bits, as the forward product or the weights' gradient wants it. NULL: x as it is. */

@@ -29,7 +29,7 @@ int iso_inject(const iso_vae *v, const char *layer, int x, int n_out, double lim
     return x;
 }
 
-int iso_linear(const iso_vae *v, const char *layer, int x, int n_in, int n_out, double limit, bool bias)
+static int linear(const iso_vae *v, const char *layer, int x, int n_in, int n_out, double limit, bool bias, bool half)
 {
     char name[NAME];
     snprintf(name, sizeof name, "%s.weight", layer);
@@ -37,5 +37,17 @@ int iso_linear(const iso_vae *v, const char *layer, int x, int n_in, int n_out, 
     snprintf(name, sizeof name, "%s.bias", layer);
     int in[] = {x, w, bias ? iso_graph_param(v->g, name, 1, n_out, limit) : -1};
     bool bf16 = v->c.bf16 && (int64_t)n_in * n_out >= BF16_WEIGHTS && n_out >= BF16_COLUMNS;
-    return iso_graph_op(v->g, &iso_op_linear, &(iso_node){.i = {bf16}}, 3, in);
+    return iso_graph_op(v->g, &iso_op_linear, &(iso_node){.i = {bf16, bf16 && half}}, 3, in);
 }
+
+int iso_linear(const iso_vae *v, const char *layer, int x, int n_in, int n_out, double limit, bool bias)
+{
+    return linear(v, layer, x, n_in, n_out, limit, bias, false);
+}
+
+int iso_linear_half(const iso_vae *v, const char *layer, int x, int n_in, int n_out, double limit)
+{
+    return linear(v, layer, x, n_in, n_out, limit, true, true);
+}
+
+bool iso_kept_half(const iso_vae *v, int node) { return node >= 0 && v->g->nodes[node].op == &iso_op_linear && v->g->nodes[node].i[1]; }

@@ -14,6 +14,9 @@ int iso_injected(const iso_vae_config *c);
 /* x + W x' of every covariate category. */
 int iso_inject(const iso_vae *v, const char *layer, int x, int n_out, double limit);
 int iso_linear(const iso_vae *v, const char *layer, int x, int n_in, int n_out, double limit, bool bias);
+/* With a bias; with bf16, what comes out is kept in bfloat16 in training: for a reader that knows (iso_kept_half). */
+int iso_linear_half(const iso_vae *v, const char *layer, int x, int n_in, int n_out, double limit);
+bool iso_kept_half(const iso_vae *v, int node);
 
 /* image_vae.c: the nodes of a VAE of images. */
 void iso_image_vae_nodes(iso_vae *v);

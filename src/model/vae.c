@@ -114,10 +114,11 @@ static int decoder_layers(const iso_vae *v, int z)
 }
 
 /* One head over genes: from the hidden layer, or straight from z in a linear decoder (as LinearSCVI: no bias,
- * covariates, batch norm; its loadings are the weights times gamma / sqrt(running variance)). */
-static int decoder_head(const iso_vae *v, const char *name, int x)
+ * covariates, batch norm; its loadings are the weights times gamma / sqrt(running variance)). half: none but the likelihood reads it. */
+static int decoder_head(const iso_vae *v, const char *name, int x, bool half)
 {
     int G = (int)v->c.n_genes;
+    if (!v->c.linear_decoder && half) return iso_linear_half(v, name, x, v->c.n_hidden, G, iso_bound(v->c.n_hidden));
     if (!v->c.linear_decoder) return iso_linear(v, name, x, v->c.n_hidden, G, iso_bound(v->c.n_hidden), true);
     double limit = iso_bound(v->c.n_latent + iso_injected(&v->c) + v->c.n_continuous);
     int y = iso_inject(v, name, iso_linear(v, name, x, v->c.n_latent, G, limit, !v->c.batch_norm), G, limit);
@@ -135,7 +136,7 @@ static int dispersion(const iso_vae *v, int hidden)
 {
     const iso_vae_config *c = &v->c;
     if (!c->likelihood->has_dispersion) return -1;
-    if (c->dispersion == ISO_DISPERSION_CELL) return decoder_head(v, "decoder.dispersion_head", hidden);
+    if (c->dispersion == ISO_DISPERSION_CELL) return decoder_head(v, "decoder.dispersion_head", hidden, false);
     int batches = c->n_categorical ? c->n_categories[0] : 1;
     int rows = c->dispersion == ISO_DISPERSION_BATCH   ? batches
                : c->dispersion == ISO_DISPERSION_LABEL ? c->n_labels
@@ -148,11 +149,12 @@ static int dispersion(const iso_vae *v, int hidden)
 }
 
 typedef struct heads { int hidden, mean, dropout, dispersion; } heads;
-static heads decode(const iso_vae *v, int z)
+/* half: as of decoder_head. */
+static heads decode(const iso_vae *v, int z, bool half)
 {
     int h = v->c.linear_decoder ? z : decoder_layers(v, z);
-    return (heads){h, decoder_head(v, "decoder.mean", h),
-                   v->c.likelihood->has_dropout ? decoder_head(v, "decoder.dropout", h) : -1, dispersion(v, h)};
+    return (heads){h, decoder_head(v, "decoder.mean", h, half),
+                   v->c.likelihood->has_dropout ? decoder_head(v, "decoder.dropout", h, half) : -1, dispersion(v, h)};
 }
 
 static int likelihood(const iso_vae *v, heads h, int log_library)
@@ -160,6 +162,7 @@ static int likelihood(const iso_vae *v, heads h, int log_library)
     iso_node how = {.pointer = v->c.likelihood};
     how.i[0] = v->c.dispersion == ISO_DISPERSION_LABEL ? v->c.n_categorical : 0;
     how.i[1] = v->c.likelihood->has_dispersion && v->c.dispersion == ISO_DISPERSION_CELL;
+    how.i[2] = iso_kept_half(v, h.mean);
     return iso_graph_op(v->g, &iso_op_likelihood, &how, 4, (int[]){h.mean, h.dropout, h.dispersion, log_library});
 }
 
@@ -168,7 +171,7 @@ static void from_cell(iso_vae *v)
 {
     encode(v);
     int log_library = library(v);
-    v->reconstruction = likelihood(v, decode(v, v->z), log_library);
+    v->reconstruction = likelihood(v, decode(v, v->z, true), log_library);
     v->loss = iso_graph_op(v->g, &iso_op_elbo, NULL, 4, (int[]){v->reconstruction, v->kl, v->library_kl, -1});
 }
 
@@ -178,7 +181,7 @@ static void count_nodes(iso_vae *v)
     const iso_vae_config *c = &v->c;
     bool has_library = c->likelihood->counts || c->likelihood->log1p_data;
     if (!c->decoder_only) from_cell(v);
-    heads h = decode(v, iso_graph_input(v->g, ISO_SLOT_Z, c->n_latent));
+    heads h = decode(v, iso_graph_input(v->g, ISO_SLOT_Z, c->n_latent), false);
     if (!c->decoder_only || c->decoder_loss) v->given = likelihood(v, h, has_library ? iso_graph_input(v->g, ISO_SLOT_LIBRARY, 1) : -1);
     v->decoded = c->likelihood->counts ? iso_graph_op(v->g, &iso_op_softmax, NULL, 1, &h.mean) : h.mean;
     v->logits = h.mean, v->hidden = h.hidden, v->given_dropout = h.dropout;

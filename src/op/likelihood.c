@@ -3,11 +3,13 @@
  *   in 3  log library size [B, 1] or -1      out [1, 1] nats; per cell in batch->cell_loss
  *   pointer  the iso_likelihood      i[0]  covariate slot that picks a cell's row of dispersion when D > 1
  *   i[1]  1 = dispersion is per cell
+ *   i[2]  1 = in training, mean and dropout head and the gradients by them are kept in bfloat16; nobody else reads them
  * Forward leaves the gradients in saved 0 and 1, in place of the heads where nobody else reads them, and saved 2 holds
  * those of dispersion [D, G] and log library size [B]; backward only scales them. Cells are cut into at most BLOCKS
  * blocks, each with its own sum of the dispersion's gradient; the sums are added in order. */
-#include "op.h"
+#include "kernel/slots.h"
 #include "likelihood/likelihood.h"
+#include "op.h"
 
 enum { BLOCKS = 16, MIN_ROWS = 4 };
 
@@ -50,7 +52,7 @@ static int64_t saved_size(const iso_graph *g, const iso_node *n, int j, int64_t 
     return (s.dispersion_per_cell ? cells : s.dispersion_rows) * s.G + cells;
 }
 
-/* Per block: scratch rows, its sum of the dispersion's gradient; then the losses and the cells' dispersion rows. */
+/* In slots: scratch rows. Per block: its sum of the dispersion's gradient. Then the losses and the cells' dispersion rows. */
 static int64_t work_size(const iso_graph *g, const iso_node *n, int64_t cells, bool backward)
 {
     sizes s = sizes_of(g, n);
@@ -63,20 +65,25 @@ typedef struct job {
     iso_lik_rows_fn *rows;
     int64_t G, dispersion_rows, per_block;
     real *scratch, *partial;
+    iso_slots slots;
 } job;
 
 static void one_block(void *arg, int64_t block)
 {
-    const job *j = arg;
+    job *j = arg;
     iso_lik_args args = j->args;
     int64_t r0 = block * j->per_block, r1 = r0 + j->per_block < j->a->batch->n ? r0 + j->per_block : j->a->batch->n;
-    args.scratch = j->scratch + block * ISO_LIK_SCRATCH * j->G;
+    int64_t slot = iso_slot_take(&j->slots);
+    args.scratch = j->scratch + slot * ISO_LIK_SCRATCH * j->G;
     if (j->dispersion_rows > 0 && args.d_mean) {
         args.d_dispersion = j->partial + block * j->dispersion_rows * j->G;
         for (int64_t i = 0; i < j->dispersion_rows * j->G; i++) args.d_dispersion[i] = 0;
     }
     j->rows(&args, r0, r1);
+    iso_slot_free(&j->slots, slot);
 }
+
+static bool is_half(const iso_args *a) { return a->node->i[2] && a->settings->training; }
 
 static void forward(const iso_args *a)
 {
@@ -100,6 +107,7 @@ static void forward(const iso_args *a)
                                               : D > 1  ? b->codes[a->node->i[0]]
                                                        : NULL,
                             .loss = loss,
+                            .half = is_half(a),
                             .d_mean = a->saved[0],
                             .d_dropout = a->saved[1]};
     real *d_dispersion = a->saved[2];
@@ -120,12 +128,32 @@ static void forward(const iso_args *a)
     a->out[0] = (real)total;
 }
 
+/* The gradient by a head, n numbers, times scale. */
+static void pass_head(const iso_args *a, int head, real scale, int64_t n)
+{
+    enum { RUN = 256 };
+    if (!is_half(a)) {
+        iso_pass_gradient(a->d_in[head], a->add[head], scale, a->saved[head], n);
+        return;
+    }
+    const iso_bf16 *from = (const iso_bf16 *)a->saved[head];
+    iso_bf16 *to = (iso_bf16 *)a->d_in[head];
+    if (!to || (to == from && scale == 1)) return;
+    for (int64_t i = 0; i < n; i += RUN) {
+        int64_t m = n - i < RUN ? n - i : RUN;
+        real some[RUN];
+        a->kernels->from_bf16(from + i, some, m);
+        for (int64_t k = 0; k < m; k++) some[k] *= scale;
+        a->kernels->to_bf16(some, to + i, m);
+    }
+}
+
 static void backward(const iso_args *a)
 {
     int64_t G = a->in_cols[0], n = a->batch->n, D = a->in[2] ? a->in_rows[2] : 0;
     real d = a->d_out[0];
-    iso_pass_gradient(a->d_in[0], a->add[0], d, a->saved[0], n * G);
-    iso_pass_gradient(a->d_in[1], a->add[1], d, a->saved[1], n * G);
+    pass_head(a, 0, d, n * G);
+    pass_head(a, 1, d, n * G);
     iso_pass_gradient(a->d_in[2], a->add[2], d, a->saved[2], D * G);
     iso_pass_gradient(a->d_in[3], a->add[3], d, a->saved[2] + D * G, n);
 }

@@ -36,7 +36,7 @@ static iso_status head_open(head *h, const iso_cells *c, const int64_t *train, i
     }
     TRY(iso_plan_new(h->v->g, &(iso_plan_request){.outputs = &h->v->given, .n_outputs = 1, .loss = h->v->given, .max_cells = h->batch}, &h->plan, err));
     TRY(iso_batcher_new(c, h->batch, &h->batcher, err));
-    TRY(iso_optimizer_new(h->v->g, &h->adam, err));
+    TRY(iso_optimizer_new(h->v->g, false, &h->adam, err));
 done:
     return st;
 }

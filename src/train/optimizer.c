@@ -41,16 +41,20 @@ done:
 static double step(const iso_stepper *s, int64_t from, int64_t n, const real *g)
 {
     const iso_optimizer *o = (const iso_optimizer *)s;
-    return o->k->adam(&o->now, n, g, o->g->param + from, o->m + from, o->v + from);
+    iso_moments to = iso_moments_from(&o->moments, from);
+    return o->k->adam(&o->now, from, n, g, o->g->param + from, &to);
 }
 
-iso_status iso_optimizer_new(iso_graph *g, iso_optimizer *o, iso_error *err)
+iso_status iso_optimizer_new(iso_graph *g, bool half, iso_optimizer *o, iso_error *err)
 {
     iso_status st = ISO_OK;
     *o = (iso_optimizer){.stepper = {step}, .g = g};
     ALLOC(o->squares, g->n_params, sizeof *o->squares);
-    ALLOC(o->m, g->param_size, sizeof *o->m);
-    ALLOC(o->v, g->param_size, sizeof *o->v);
+    if (half) ALLOC(o->moments.both, g->param_size, sizeof *o->moments.both);
+    else {
+        ALLOC(o->moments.m, g->param_size, sizeof(real));
+        ALLOC(o->moments.v, g->param_size, sizeof(real));
+    }
     TRY(list_chunks(o, err));
 done:
     return st;
@@ -58,8 +62,9 @@ done:
 
 void iso_optimizer_clear(iso_optimizer *o)
 {
-    iso_free(o->m);
-    iso_free(o->v);
+    iso_free(o->moments.m);
+    iso_free(o->moments.v);
+    iso_free(o->moments.both);
     iso_free(o->chunks);
     iso_free(o->squares);
     iso_free(o->chunk_squares);
@@ -68,8 +73,9 @@ void iso_optimizer_clear(iso_optimizer *o)
 
 void iso_optimizer_restart(iso_optimizer *o)
 {
-    memset(o->m, 0, (size_t)o->g->param_size * sizeof(real));
-    memset(o->v, 0, (size_t)o->g->param_size * sizeof(real));
+    size_t size = (size_t)o->g->param_size;
+    if (o->moments.both) memset(o->moments.both, 0, size * sizeof *o->moments.both);
+    else memset(o->moments.m, 0, size * sizeof(real)), memset(o->moments.v, 0, size * sizeof(real));
     o->t = 0;
 }
 
@@ -81,7 +87,8 @@ void iso_optimizer_begin(iso_optimizer *o, const iso_kernels *k, const iso_adam 
     o->now = (iso_adam_step){.scale = (real)scale, .rate = (real)(rate / (1 - pow(a->beta1, (double)o->t))), .beta1 = (real)a->beta1,
                              .beta2 = (real)a->beta2, .epsilon = (real)a->epsilon, .weight_decay = (real)a->weight_decay,
                              .inverse_root = (real)(1 / sqrt(1 - pow(a->beta2, (double)o->t))),
-                             .guard = (real)(seen > 0 ? a->guard / sqrt(seen) : 0)};
+                             .guard = (real)(seen > 0 ? a->guard / sqrt(seen) : 0),
+                             .salt = (uint32_t)o->t * 0xC2B2AE3Du};
     for (int i = 0; i < o->g->n_params; i++) o->squares[i] = -1;
 }
 

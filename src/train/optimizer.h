@@ -12,7 +12,7 @@ typedef struct iso_optimizer {
     iso_stepper stepper;          /* first: step() finds the rest by it */
     iso_graph *g;
     const iso_kernels *k;
-    real *m, *v;                  /* first and second moments, as g->param */
+    iso_moments moments;          /* as g->param */
     int64_t t;                    /* steps begun */
     iso_adam_step now;
     double *squares;              /* [n_params] of gradients that were stepped in the step at hand; -1: not yet */
@@ -21,7 +21,8 @@ typedef struct iso_optimizer {
     int64_t n_chunks;
 } iso_optimizer;
 
-iso_status iso_optimizer_new(iso_graph *g, iso_optimizer *o, iso_error *err);
+/* half: moments in bfloat16. */
+iso_status iso_optimizer_new(iso_graph *g, bool half, iso_optimizer *o, iso_error *err);
 void iso_optimizer_clear(iso_optimizer *o);
 /* Moments and step number back to 0. */
 void iso_optimizer_restart(iso_optimizer *o);

@@ -50,7 +50,7 @@ iso_status iso_profile_steps(iso_env *env, iso_vae *v, const iso_cells *c, int64
                      &plan, err));
     TRY(iso_feeder_new(c, batch, &feeder, err));
     iso_feeder_augment(feeder, 0, 0);
-    TRY(iso_optimizer_new(v->g, &adam, err));
+    TRY(iso_optimizer_new(v->g, v->c.bf16, &adam, err));
     ALLOC(index, 2 * batch, sizeof *index);
     ALLOC(seconds, 2 * v->g->n_nodes, sizeof *seconds);
     ALLOC(before, 2 * v->g->n_nodes, sizeof *before);

@@ -82,7 +82,7 @@ static iso_status trainer_open(trainer *t, iso_error *err)
     TRY(iso_plan_new(t->v->g, &want, &t->plan, err));
     TRY(iso_feeder_new(t->c, t->batch, &t->feeder, err));
     TRY(iso_evaluator_new(t->env, t->v, t->c, &t->evaluator, err));
-    TRY(iso_optimizer_new(t->v->g, &t->adam, err));
+    TRY(iso_optimizer_new(t->v->g, t->v->c.bf16, &t->adam, err));
     TRY(snapshot_new(t->v->g, &t->epoch_start, err));
     if (t->o->keep_best) TRY(snapshot_new(t->v->g, &t->best, err));
 done:

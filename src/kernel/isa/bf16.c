@@ -8,6 +8,11 @@ void KERNEL(to_bf16)(const real *restrict x, iso_bf16 *restrict y, int64_t n)
     for (int64_t i = 0; i < n; i++) y[i] = narrowed(x[i]);
 }
 
+void KERNEL(from_bf16)(const iso_bf16 *restrict x, real *restrict y, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) y[i] = (real)widened(x[i]);
+}
+
 /* In blocks, so that it vectorises though `to` may be one of the others. */
 void KERNEL(add_bf16)(int64_t n, const iso_bf16 *a, const iso_bf16 *where, const iso_bf16 *b, bool relu, iso_bf16 *to)
 {

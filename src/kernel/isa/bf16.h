@@ -14,4 +14,11 @@ static inline iso_bf16 narrowed(real x)
     return (iso_bf16)(((b & 0x7fffffffu) > 0x7f800000u ? quiet : rounded) >> 16);
 }
 
+/* The same for what is finite, infinite, or a NaN that came of arithmetic: half the instructions. */
+static inline iso_bf16 narrowed_result(real x)
+{
+    uint32_t b = float_bits((float)x);
+    return (iso_bf16)((b + 0x7fffu + (b >> 16 & 1)) >> 16);
+}
+
 #endif

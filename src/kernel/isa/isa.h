@@ -19,7 +19,7 @@ void KERNEL(csr_linear)(const iso_batch_csr *x, const real *values, const real *
                         int64_t row0, int64_t row1, int64_t col0, int64_t col1);
 void KERNEL(csr_linear_dw)(const iso_batch_csr *x, const real *values, const real *dy, int64_t H, int64_t *cursor, real *dw, bool accumulate,
                            int64_t col0, int64_t col1);
-double KERNEL(adam)(const iso_adam_step *a, int64_t n, const real *g, real *p, real *m, real *v);
+double KERNEL(adam)(const iso_adam_step *a, int64_t first, int64_t n, const real *g, real *p, const iso_moments *moments);
 void KERNEL(normal)(iso_rng_key key, uint64_t item, int64_t n, real *out);
 void KERNEL(dropout_mask)(iso_rng_key key, uint64_t item, int64_t n, int32_t threshold, real keep, real *mask);
 double KERNEL(sum_squares)(const real *x, int64_t n);
@@ -28,6 +28,7 @@ void KERNEL(gemm)(bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha,
 void KERNEL(gemm_bf16)(bool ta, bool tb, int64_t M, int64_t N, int64_t K, const iso_bf16 *A, int64_t lda, const iso_bf16 *B, int64_t ldb,
                        real beta, real *C, int64_t ldc);
 void KERNEL(to_bf16)(const real *x, iso_bf16 *y, int64_t n);
+void KERNEL(from_bf16)(const iso_bf16 *x, real *y, int64_t n);
 void KERNEL(add_bf16)(int64_t n, const iso_bf16 *a, const iso_bf16 *where, const iso_bf16 *b, bool relu, iso_bf16 *to);
 void KERNEL(sum_rows)(const real *x, int64_t rows, int64_t n, int64_t step, bool add, real *sum, iso_bf16 *y);
 void KERNEL(add_to_rows)(const real *bias, int64_t rows, int64_t n, int64_t step, real *x);

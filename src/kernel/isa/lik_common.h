@@ -5,8 +5,7 @@
 #ifndef ISO_LIK_COMMON_H
 #define ISO_LIK_COMMON_H
 
-#include "isa.h"
-#include "vmath.h"
+#include "bf16.h"
 
 enum { LIK_BLOCK = 512 };          /* genes a pass handles at a time: its temporaries stay in the first cache */
 
@@ -34,12 +33,17 @@ static inline double real_sum(const real *restrict x, int64_t n)
     return total;
 }
 
-/* Reads the next cell's genes g..g+n-1 into the second cache, of what has a row [G] a cell: rows lie far away, and until that cell's turn
- * there is arithmetic to do. Harmless past the last. */
-static inline void fetch_ahead(const real *row, int64_t G, int64_t g, int64_t n)
+/* A cell's rows [G] of the heads and of the gradients by them, which may be the same memory; NULL: not there, not wanted.
+ * next: the next cell's, as they lie in memory, `bytes` a gene. */
+typedef struct lik_heads { const real *mean, *dropout; real *d_mean, *d_dropout; const char *next[2]; int64_t bytes; } lik_heads;
+
+/* Reads the next cell's genes g..g+n-1 into the second cache: rows lie far away, and until that cell's turn there is arithmetic to do.
+ * Harmless past the last. */
+static inline void fetch_ahead(const lik_heads *h, int64_t g, int64_t n)
 {
-    enum { LINE = 64 / sizeof(real) };
-    for (int64_t i = 0; i < n; i += LINE) __builtin_prefetch(row + G + g + i, 0, 2);
+    enum { LINE = 64 };
+    for (int k = 0; k < 2 && h->next[k]; k++)
+        for (int64_t i = g * h->bytes; i < (g + n) * h->bytes; i += LINE) __builtin_prefetch(h->next[k] + i, 0, 2);
 }
 
 /* Sum of the logarithms of x > 0, none of them denormal. float: mantissas are multiplied and exponents added, so that a logarithm is
@@ -50,16 +54,17 @@ static inline double sum_of_logs(const real *restrict x, int64_t n)
     int64_t i = 0;
 #ifndef ISO_REAL_DOUBLE
     enum { LANES = 16, RUN = 32 };             /* mantissas lie between sqrt(1/2) and sqrt(2): no product overflows */
+    typedef float floats __attribute__((vector_size(LANES * sizeof(float))));      /* as loops over lanes gcc makes scalar code of it */
+    typedef int32_t ints __attribute__((vector_size(LANES * sizeof(int32_t))));
     while (n - i >= LANES) {
-        float product[LANES];
-        int32_t exponent[LANES] = {0};
-        for (int k = 0; k < LANES; k++) product[k] = 1;
-        for (int run = 0; run < RUN && n - i >= LANES; run++, i += LANES)
-            for (int k = 0; k < LANES; k++) {
-                int32_t e = (int32_t)(float_bits(x[i + k]) - 0x3f3504f3u) >> 23;
-                product[k] *= x[i + k] * bits_float((uint32_t)(127 - e) << 23);      /* NaN stays */
-                exponent[k] += e;
-            }
+        floats some, product = (floats){0} + 1;
+        ints exponent = {0};
+        for (int run = 0; run < RUN && n - i >= LANES; run++, i += LANES) {
+            memcpy(&some, x + i, sizeof some);
+            ints e = ((ints)some - 0x3f3504f3) >> 23;
+            product *= some * (floats)((127 - e) << 23);                           /* NaN stays */
+            exponent += e;
+        }
         float logs[LANES];
         for (int k = 0; k < LANES; k++) logs[k] = real_log(product[k]) + (float)exponent[k] * LN2;
         for (int k = 0; k < LANES; k++) sum += (double)logs[k];
@@ -89,10 +94,9 @@ typedef struct softmax {
     real scale;
 } softmax;
 
-static inline softmax softmax_row(const iso_lik_args *a, int64_t row, real *restrict e)
+static inline softmax softmax_row(const iso_lik_args *a, int64_t row, const real *h, real *restrict e)
 {
     int64_t G = a->x.n_cols;
-    const real *h = a->mean + row * G;
     real top = real_max_of(h, G);
     for (int64_t g = 0; g < G; g++) {
         real x = h[g] - top;
@@ -118,11 +122,39 @@ static inline void softmax_backward(const softmax *s, const real *restrict e, do
 typedef struct lik_law {
     real low, high;
     void (*prepare)(const iso_lik_args *a, const real *dispersion);     /* per gene: scratch rows from it [G] */
-    void (*row)(const iso_lik_args *a, int64_t row);
+    void (*row)(const iso_lik_args *a, int64_t row, const lik_heads *h);
 } lik_law;
 
 /* Scratch row 0 holds, while a law runs, the gradient of the dispersion row at hand; the others are the law's. */
 enum { ROW_D_DISPERSION };
+enum { ROW_MEAN = ISO_LIK_SCRATCH - 2, ROW_DROPOUT };      /* the last two: heads, widened, and then their gradients */
+
+/* One cell. Heads kept in bfloat16 are widened first, and their gradients narrowed last. */
+static inline void lik_row(const iso_lik_args *a, const lik_law *law, int64_t row)
+{
+    int64_t G = a->x.n_cols, from = row * G;
+    if (!a->half) {
+        lik_heads h = {.mean = a->mean + from, .dropout = a->dropout ? a->dropout + from : NULL, .d_mean = a->d_mean ? a->d_mean + from : NULL,
+                       .d_dropout = a->d_dropout ? a->d_dropout + from : NULL, .bytes = sizeof(real)};
+        h.next[0] = (const char *)(h.mean + G), h.next[1] = h.dropout ? (const char *)(h.dropout + G) : NULL;
+        law->row(a, row, &h);
+        return;
+    }
+    const iso_bf16 *heads[] = {(const iso_bf16 *)a->mean, (const iso_bf16 *)a->dropout};
+    iso_bf16 *d[] = {(iso_bf16 *)a->d_mean, (iso_bf16 *)a->d_dropout};
+    real *wide[2], *d_wide[2];
+    lik_heads h = {.bytes = sizeof(iso_bf16)};
+    for (int k = 0; k < 2; k++) {
+        wide[k] = heads[k] ? scratch_row(a, ROW_MEAN + k) : NULL, d_wide[k] = d[k] ? wide[k] : NULL;
+        if (!heads[k]) continue;
+        KERNEL(from_bf16)(heads[k] + from, wide[k], G);
+        h.next[k] = (const char *)(heads[k] + from + G);
+    }
+    h.mean = wide[0], h.dropout = wide[1], h.d_mean = d_wide[0], h.d_dropout = d_wide[1];
+    law->row(a, row, &h);
+    for (int k = 0; k < 2; k++)
+        for (int64_t g = 0; d[k] && g < G; g++) d[k][from + g] = narrowed_result(d_wide[k][g]);
+}
 
 static inline int64_t dispersion_row(const iso_lik_args *a, int64_t row)
 {
@@ -151,7 +183,7 @@ static inline void lik_rows(const iso_lik_args *a, const lik_law *law, int64_t r
         law->prepare(a, a->dispersion + which * G);
         memset(scratch_row(a, ROW_D_DISPERSION), 0, (size_t)G * sizeof(real));
         for (int64_t row = first; row < row1; row++)
-            if (dispersion_row(a, row) == which) law->row(a, row);
+            if (dispersion_row(a, row) == which) lik_row(a, law, row);
         if (a->d_mean) add_d_dispersion(a, law, which);
     }
 }

@@ -43,7 +43,7 @@ static void terms_value(int64_t n, const real *restrict y, const real *restrict 
 }
 
 /* The cell's y is in ROW_Y, and zeroed again here. */
-static void dense_row(const iso_lik_args *a, int64_t row)
+static void dense_row(const iso_lik_args *a, int64_t row, const lik_heads *h)
 {
     int64_t G = a->x.n_cols;
     real *y = scratch_row(a, ROW_Y), loss_of[LIK_BLOCK], m[LIK_BLOCK];
@@ -51,28 +51,28 @@ static void dense_row(const iso_lik_args *a, int64_t row)
     double loss = 0;
     for (int64_t g = 0; g < G; g += LIK_BLOCK) {
         int64_t n = G - g < LIK_BLOCK ? G - g : LIK_BLOCK;
-        memcpy(m, a->mean + row * G + g, (size_t)n * sizeof(real));               /* d_mean may be this memory */
-        if (a->d_mean)
-            terms(n, y + g, m, inv_sigma + g, log_norm + g, loss_of, a->d_mean + row * G + g,
+        memcpy(m, h->mean + g, (size_t)n * sizeof(real));               /* d_mean may be this memory */
+        if (h->d_mean)
+            terms(n, y + g, m, inv_sigma + g, log_norm + g, loss_of, h->d_mean + g,
                   scratch_row(a, ROW_D_DISPERSION) + g);
         else
             terms_value(n, y + g, m, inv_sigma + g, log_norm + g, loss_of);
         loss += real_sum(loss_of, n);
     }
     a->loss[row] = (real)loss;
-    if (a->d_mean && a->d_log_library) a->d_log_library[row] = 0;
+    if (h->d_mean && a->d_log_library) a->d_log_library[row] = 0;
     for (int64_t j = a->x.indptr[row]; j < a->x.indptr[row + 1]; j++) y[a->x.indices[j]] = 0;
 }
 
-static void gaussian_row(const iso_lik_args *a, int64_t row)
+static void gaussian_row(const iso_lik_args *a, int64_t row, const lik_heads *h)
 {
     real *y = scratch_row(a, ROW_Y);
     for (int64_t j = a->x.indptr[row]; j < a->x.indptr[row + 1]; j++) y[a->x.indices[j]] = (real)a->x.values[j];
-    dense_row(a, row);
+    dense_row(a, row, h);
 }
 
 /* The library only scales the data here: it is data, and gets no gradient. */
-static void gaussian_log1p_row(const iso_lik_args *a, int64_t row)
+static void gaussian_log1p_row(const iso_lik_args *a, int64_t row, const lik_heads *h)
 {
     enum { CHUNK = 64 };
     real *y = scratch_row(a, ROW_Y), scale = (real)(1e4 / exp((double)a->log_library[row])), chunk[CHUNK];
@@ -82,7 +82,7 @@ static void gaussian_log1p_row(const iso_lik_args *a, int64_t row)
         for (int64_t k = 0; k < n; k++) chunk[k] = log_near(1 + (real)x[k] * scale, (real)x[k] * scale);
         for (int64_t k = 0; k < n; k++) y[a->x.indices[j + k]] = chunk[k];
     }
-    dense_row(a, row);
+    dense_row(a, row, h);
 }
 
 void KERNEL(gaussian_rows)(const iso_lik_args *a, int64_t row0, int64_t row1)

@@ -21,22 +21,22 @@ static void zeros_value(int64_t n, const real *restrict e, real scale, const rea
     for (int64_t g = 0; g < n; g++) loss[g] = theta[g] * log1p_split(e[g] * scale * inv_theta[g]).log1p;
 }
 
-static void nb_row(const iso_lik_args *a, int64_t row)
+static void nb_row(const iso_lik_args *a, int64_t row, const lik_heads *h)
 {
     int64_t G = a->x.n_cols;
-    real *e = scratch_row(a, ROW_E), *d = a->d_mean ? a->d_mean + row * G : NULL, loss_of[LIK_BLOCK];
+    real *e = scratch_row(a, ROW_E), *d = h->d_mean, loss_of[LIK_BLOCK];
     const real *theta = scratch_row(a, ROW_THETA), *inv_theta = scratch_row(a, ROW_INV_THETA);
-    softmax s = softmax_row(a, row, e);
+    softmax s = softmax_row(a, row, h->mean, e);
     double loss = 0 * s.sum, sum = 0;           /* NaN if a logit is not finite */
     nb_points p = {0};
     for (int64_t at = a->x.indptr[row]; at < a->x.indptr[row + 1];) {
-        nb_points_gather(a, row, &s, &at, &p);
+        nb_points_gather(a, row, h, &s, &at, &p);
         nb_points_run(&p);
         nb_points_add(a, &p, &loss, &sum);
     }
     for (int64_t g = 0; g < G; g += LIK_BLOCK) {
         int64_t n = G - g < LIK_BLOCK ? G - g : LIK_BLOCK;
-        fetch_ahead(a->mean + row * G, G, g, n);
+        fetch_ahead(h, g, n);
         if (d) {
             zeros(n, e + g, s.scale, theta + g, inv_theta + g, loss_of, d + g, scratch_row(a, ROW_D_DISPERSION) + g);
             sum += real_sum(d + g, n);
@@ -47,8 +47,7 @@ static void nb_row(const iso_lik_args *a, int64_t row)
     }
     a->loss[row] = (real)loss;
     if (!d) return;
-    nb_points_scatter(a, row, d, NULL);
-    softmax_backward(&s, e, sum, d, G);
+    nb_backward(a, row, &s, sum, p.first + p.n, d, NULL);
     if (a->d_log_library) a->d_log_library[row] = (real)sum;
 }
 

@@ -123,16 +123,19 @@ static inline void nb_points_run(nb_points *p)
         n += p->x[j] > NB_SMALL;
     }
     if (n) nb_points_large(p, large, n, (n + 7) / 8 * 8);
-    for (int j = 0; j < p->n; j++)
+    int parts = 0;
+    for (int j = 0; j < p->padded; j++) parts += p->x[j] != real_floor(p->x[j]);
+    for (int j = 0; parts && j < p->n; j++)
         if (p->x[j] != real_floor(p->x[j])) nb_point_any(p, j);
 }
 
 /* Next entries with x > 0 of a row from *at on, taken out of e. Entries stored as zeros stay in the dense row. */
-static inline void nb_points_gather(const iso_lik_args *a, int64_t row, const softmax *s, int64_t *at, nb_points *p)
+static inline void nb_points_gather(const iso_lik_args *a, int64_t row, const lik_heads *heads, const softmax *s, int64_t *at, nb_points *p)
 {
     const int64_t end = a->x.indptr[row + 1], G = a->x.n_cols;
-    const real *h = a->mean + row * G, *dropout = a->dropout ? a->dropout + row * G : NULL;
+    const real *h = heads->mean, *dropout = heads->dropout;
     const real *dispersion = a->dispersion + dispersion_row(a, row) * G;
+    real logit[NB_POINTS], weight[NB_POINTS], log_theta_asked[NB_POINTS];
     const real *theta = scratch_row(a, ROW_THETA), *inv_theta = scratch_row(a, ROW_INV_THETA);
     real *e = scratch_row(a, ROW_E), *kept = scratch_row(a, ROW_KEPT_E);
     p->first += p->n;
@@ -143,14 +146,19 @@ static inline void nb_points_gather(const iso_lik_args *a, int64_t row, const so
         int n = p->n++;
         p->gene[n] = g;
         p->x[n] = (real)a->x.values[*at];
-        p->log_mu[n] = (real)((double)h[g] + s->log_scale);
-        p->mu[n] = e[g] * s->scale;
+        logit[n] = h[g];
+        weight[n] = e[g];
         p->theta[n] = theta[g];
         p->inv_theta[n] = inv_theta[g];
-        p->log_theta[n] = real_clamp(dispersion[g], -LOG_THETA_MAX, LOG_THETA_MAX);
+        log_theta_asked[n] = dispersion[g];
         p->dropout[n] = dropout ? dropout[g] : 0;
-        kept[p->first + n] = e[g];
         e[g] = 0;
+    }
+    for (int n = 0; n < p->n; n++) {
+        p->log_mu[n] = (real)((double)logit[n] + s->log_scale);
+        p->mu[n] = weight[n] * s->scale;
+        p->log_theta[n] = real_clamp(log_theta_asked[n], -LOG_THETA_MAX, LOG_THETA_MAX);
+        kept[p->first + n] = weight[n];
     }
 }
 
@@ -158,25 +166,24 @@ static inline void nb_points_gather(const iso_lik_args *a, int64_t row, const so
 static inline void nb_points_add(const iso_lik_args *a, const nb_points *p, double *loss, double *d_log_mu)
 {
     real *d_dispersion = scratch_row(a, ROW_D_DISPERSION), *d_mu = scratch_row(a, ROW_POINT_D_MU);
-    for (int j = 0; j < p->n; j++) {
-        *loss += (double)p->loss[j];
-        *d_log_mu += (double)p->d_log_mu[j];
-        d_mu[p->first + j] = p->d_log_mu[j];
-        d_dispersion[p->gene[j]] += p->d_log_theta[j];
-    }
+    *loss += real_sum(p->loss, p->n);
+    *d_log_mu += real_sum(p->d_log_mu, p->n);
+    memcpy(d_mu + p->first, p->d_log_mu, (size_t)p->n * sizeof *d_mu);
+    for (int j = 0; j < p->n; j++) d_dispersion[p->gene[j]] += p->d_log_theta[j];
 }
 
-/* After the dense pass: the entries with x > 0 back into e and into the gradients [G]; d_dropout may be NULL. */
-static inline void nb_points_scatter(const iso_lik_args *a, int64_t row, real *d_log_mu, real *d_dropout)
+/* d_log_mu, d_dropout [G] of the zeros, and of the `points` entries with x > 0 aside: to the gradients by the heads. sum: that of all
+ * d_log_mu. d_dropout may be NULL. */
+static inline void nb_backward(const iso_lik_args *a, int64_t row, const softmax *s, double sum, int64_t points, real *d_log_mu, real *d_dropout)
 {
-    real *e = scratch_row(a, ROW_E);
-    const real *kept = scratch_row(a, ROW_KEPT_E), *d_mu = scratch_row(a, ROW_POINT_D_MU);
-    const real *d_pi = scratch_row(a, ROW_POINT_D_DROPOUT);
+    const real *kept = scratch_row(a, ROW_KEPT_E), *d_pi = scratch_row(a, ROW_POINT_D_DROPOUT);
+    real *d_mu = scratch_row(a, ROW_POINT_D_MU);
+    softmax_backward(s, scratch_row(a, ROW_E), sum, d_log_mu, a->x.n_cols);      /* those with x > 0 have e = 0 */
+    softmax_backward(s, kept, sum, d_mu, points);
     int64_t n = 0;
     for (int64_t j = a->x.indptr[row]; j < a->x.indptr[row + 1]; j++) {
         if (!(a->x.values[j] > 0)) continue;
         int32_t g = a->x.indices[j];
-        e[g] = kept[n];
         d_log_mu[g] = d_mu[n];
         if (d_dropout) d_dropout[g] = d_pi[n];
         n++;

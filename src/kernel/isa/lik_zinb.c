@@ -20,16 +20,20 @@ static void zeros(int64_t n, const real *restrict e, real scale, const real *res
                   const real *restrict inv_theta, real *restrict dropout, real *restrict Z,
                   real *restrict d_log_mu, real *restrict d_log_theta)
 {
+    real y[LIK_BLOCK], dy_dtheta[LIK_BLOCK];
     for (int64_t g = 0; g < n; g++) {
         real mu = e[g] * scale;
         log1p_terms r = log1p_split(mu * inv_theta[g]);
-        expm1_terms y = expm1_split(theta[g] * r.log1p);
-        real odds = odds_of(dropout[g]), w = odds * y.exp;
+        y[g] = theta[g] * r.log1p, d_log_mu[g] = mu * r.inverse, dy_dtheta[g] = theta[g] * r.excess;
+    }
+    for (int64_t g = 0; g < n; g++) {
+        expm1_terms t = expm1_split(y[g]);
+        real odds = odds_of(dropout[g]), w = odds * t.exp;
         real up = 1 + odds, down = 1 + w, one = 1 / (up * down), p = one * down, inv_down = one * up, d_y = w * inv_down;
         Z[g] = p * down + shadow_of(dropout[g]);
-        d_log_mu[g] = d_y * (mu * r.inverse);
-        d_log_theta[g] += d_y * (theta[g] * r.excess);
-        dropout[g] = -odds * y.one_minus * one;
+        d_log_mu[g] *= d_y;
+        d_log_theta[g] += d_y * dy_dtheta[g];
+        dropout[g] = -odds * t.one_minus * one;
     }
 }
 
@@ -56,27 +60,24 @@ static void points_dropout(const iso_lik_args *a, nb_points *p)
     memcpy(scratch_row(a, ROW_POINT_D_DROPOUT) + p->first, d_dropout, (size_t)p->n * sizeof(real));
 }
 
-static void zinb_row(const iso_lik_args *a, int64_t row)
+static void zinb_row(const iso_lik_args *a, int64_t row, const lik_heads *h)
 {
     int64_t G = a->x.n_cols;
-    real *e = scratch_row(a, ROW_E), *d = a->d_mean ? a->d_mean + row * G : NULL;
+    real *e = scratch_row(a, ROW_E), *d = h->d_mean, *d_dropout = h->d_dropout;
     real Z[LIK_BLOCK];
-    const real *dropout = a->dropout + row * G;
-    real *d_dropout = d ? a->d_dropout + row * G : NULL;
-    const real *theta = scratch_row(a, ROW_THETA), *inv_theta = scratch_row(a, ROW_INV_THETA);
-    softmax s = softmax_row(a, row, e);
+    const real *dropout = h->dropout, *theta = scratch_row(a, ROW_THETA), *inv_theta = scratch_row(a, ROW_INV_THETA);
+    softmax s = softmax_row(a, row, h->mean, e);
     double loss = 0 * s.sum, sum = 0;           /* NaN if a logit is not finite */
     nb_points p = {0};
     for (int64_t at = a->x.indptr[row]; at < a->x.indptr[row + 1];) {
-        nb_points_gather(a, row, &s, &at, &p);
+        nb_points_gather(a, row, h, &s, &at, &p);
         nb_points_run(&p);
         points_dropout(a, &p);
         nb_points_add(a, &p, &loss, &sum);
     }
     for (int64_t g = 0; g < G; g += LIK_BLOCK) {
         int64_t n = G - g < LIK_BLOCK ? G - g : LIK_BLOCK;
-        fetch_ahead(a->mean + row * G, G, g, n);
-        fetch_ahead(dropout, G, g, n);
+        fetch_ahead(h, g, n);
         if (d) {
             if (d_dropout != dropout) memcpy(d_dropout + g, dropout + g, (size_t)n * sizeof(real));
             zeros(n, e + g, s.scale, theta + g, inv_theta + g, d_dropout + g, Z, d + g, scratch_row(a, ROW_D_DISPERSION) + g);
@@ -88,8 +89,7 @@ static void zinb_row(const iso_lik_args *a, int64_t row)
     }
     a->loss[row] = (real)loss;
     if (!d) return;
-    nb_points_scatter(a, row, d, d_dropout);
-    softmax_backward(&s, e, sum, d, G);
+    nb_backward(a, row, &s, sum, p.first + p.n, d, d_dropout);
     if (a->d_log_library) a->d_log_library[row] = (real)sum;
 }
 

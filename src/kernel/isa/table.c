@@ -28,6 +28,7 @@ const iso_kernels KERNEL(iso_kernels) = {
     .gemm = KERNEL(gemm),
     .gemm_bf16 = KERNEL(gemm_bf16),
     .to_bf16 = KERNEL(to_bf16),
+    .from_bf16 = KERNEL(from_bf16),
     .add_bf16 = KERNEL(add_bf16),
     .sum_rows = KERNEL(sum_rows),
     .add_to_rows = KERNEL(add_to_rows),
