@@ -20,16 +20,17 @@
     "HDF5: " ISO_HDF5_VERSION "\n"                                             \
     "igraph: " ISO_IGRAPH_VERSION "\n"                                         \
     "oneDNN: " ISO_DNNL_VERSION "\n"
-static const struct { const char *isa; bool bf16; const char *text; } texts[] = {
-    {"baseline", false, TEXT("baseline")}, {"avx2", false, TEXT("avx2")}, {"avx512", false, TEXT("avx512")},
-    {"avx512", true, TEXT("avx512 (and bf16, for --precision bf16)")},
+enum { NOTHING, BF16, TILES };        /* beside the kernels: instructions for products */
+static const struct { const char *isa; int more; const char *text; } texts[] = {
+    {"baseline", NOTHING, TEXT("baseline")}, {"avx2", NOTHING, TEXT("avx2")}, {"avx512", NOTHING, TEXT("avx512")},
+    {"avx512", BF16, TEXT("avx512 (and bf16, for --precision bf16)")}, {"avx512", TILES, TEXT("avx512 and AMX (bf16, for --precision bf16 and large layers)")},
 };
 
 const char *iso_version_long(void)
 {
     const char *isa = iso_kernels_best()->name;
-    bool bf16 = strcmp(isa, "avx512") == 0 && iso_bf16_is_fast();
+    int more = strcmp(isa, "avx512") != 0 ? NOTHING : iso_tiles_usable() ? TILES : iso_bf16_is_fast() ? BF16 : NOTHING;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        if (strcmp(texts[i].isa, isa) == 0 && texts[i].bf16 == bf16) return texts[i].text;
+        if (strcmp(texts[i].isa, isa) == 0 && texts[i].more == more) return texts[i].text;
     return TEXT("unknown");
 }

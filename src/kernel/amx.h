@@ -24,18 +24,34 @@ static inline void tiles_on(void)
 
 /* -------------------------------------------------------------------------------------- rounding and laying out */
 
+/* A number as a sum of n numbers of 16 bits, the nearest to it, to what is left of it, and so on; three hold all bits of a float.
+ * Each has a plane of its own, `apart` numbers after the last. */
+typedef struct in_parts { int n; int64_t apart; } in_parts;
+static const in_parts nearest = {1, 0};
+
 /* The first `left` of 16. */
 static inline __mmask16 the_first(int64_t left) { return (__mmask16)(left >= TILE ? 0xffff : left > 0 ? (1 << left) - 1 : 0); }
 static inline __m512 load(const float *x, int64_t left) { return _mm512_maskz_loadu_ps(the_first(left), x); }
 
 static inline __m512i in_a_row(__m512 first, __m512 second) { return (__m512i)_mm512_cvtne2ps_pbh(second, first); }
+static inline __m512 first_of_row(__m512i x) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(x)), 16)); }
+static inline __m512 second_of_row(__m512i x) { return first_of_row(_mm512_zextsi256_si512(_mm512_extracti64x4_epi64(x, 1))); }
 
-/* first[0], second[0], first[1], ... */
-static inline __m512i in_pairs(__m512 first, __m512 second)
+/* in_a_row, and leaves what is left of them. */
+static inline __m512i next_part(__m512 *first, __m512 *second)
+{
+    __m512i row = in_a_row(*first, *second);
+    *first = _mm512_sub_ps(*first, first_of_row(row)), *second = _mm512_sub_ps(*second, second_of_row(row));
+    return row;
+}
+
+/* Numbers in a row interleaved: first[0], second[0], first[1], ... */
+static inline __m512i interleaved(__m512i row)
 {
     const __m512i low = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), high = _mm512_slli_epi32(_mm512_add_epi32(low, _mm512_set1_epi32(16)), 16);
-    return _mm512_permutexvar_epi16(_mm512_or_si512(low, high), in_a_row(first, second));
+    return _mm512_permutexvar_epi16(_mm512_or_si512(low, high), row);
 }
+static inline __m512i in_pairs(__m512 first, __m512 second) { return interleaved(in_a_row(first, second)); }
 
 /* v [16, 16] numbers of 32 bits, transposed. */
 static inline void transpose(__m512i v[TILE])
@@ -66,32 +82,37 @@ static inline void transpose(__m512i v[TILE])
 }
 
 /* x [rows, cols], rows `step` apart, as the B of a product over its rows: pairs of rows, to [deep / 2, padded cols, 2], zeros from row `rows` on. */
-static inline void lay_pairs(const float *x, int64_t rows, int64_t cols, int64_t step, int64_t deep, iso_bf16 *to)
+static inline void lay_pairs(const float *x, int64_t rows, int64_t cols, int64_t step, int64_t deep, in_parts p, iso_bf16 *to)
 {
     int64_t width = iso_layer_padded(cols);
     for (int64_t r = 0; r < deep; r += 2, to += 2 * width)
         for (int64_t c = 0; c < width; c += TILE) {
             const float *from = x + r * step + c;
             _mm_prefetch(from + PAGE, _MM_HINT_T0), _mm_prefetch(from + step + PAGE, _MM_HINT_T0);
-            _mm512_storeu_si512(to + 2 * c, in_pairs(load(from, r < rows ? cols - c : 0), load(from + step, r + 1 < rows ? cols - c : 0)));
+            __m512 even = load(from, r < rows ? cols - c : 0), odd = load(from + step, r + 1 < rows ? cols - c : 0);
+            for (int k = 0; k < p.n; k++) _mm512_storeu_si512(to + 2 * c + k * p.apart, interleaved(next_part(&even, &odd)));
         }
 }
 
 /* x [rows, cols], rows `step` apart, as the B of a product over its columns: to [padded cols / 2, padded rows, 2]. */
-static inline void lay_transposed(const float *x, int64_t rows, int64_t cols, int64_t step, iso_bf16 *to)
+static inline void lay_transposed(const float *x, int64_t rows, int64_t cols, int64_t step, in_parts p, iso_bf16 *to)
 {
     int64_t width = iso_layer_padded(rows);
     for (int64_t r = 0; r < width; r += TILE)
         for (int64_t c = 0; c < iso_layer_padded(cols); c += PAIR) {
             __m512i v[TILE];
+            __m512 first[TILE], second[TILE];
             for (int i = 0; i < TILE; i++) {
                 const float *from = x + (r + i) * step + c;
                 _mm_prefetch(from + PAGE, _MM_HINT_T0), _mm_prefetch(from + PAGE + TILE, _MM_HINT_T0);
                 int64_t left = r + i < rows ? cols - c : 0;
-                v[i] = in_a_row(load(from, left), load(from + TILE, left - TILE));
+                first[i] = load(from, left), second[i] = load(from + TILE, left - TILE);
             }
-            transpose(v);
-            for (int i = 0; i < TILE; i++) _mm512_storeu_si512(to + ((c / 2 + i) * width + r) * 2, v[i]);
+            for (int k = 0; k < p.n; k++) {
+                for (int i = 0; i < TILE; i++) v[i] = next_part(&first[i], &second[i]);
+                transpose(v);
+                for (int i = 0; i < TILE; i++) _mm512_storeu_si512(to + k * p.apart + ((c / 2 + i) * width + r) * 2, v[i]);
+            }
         }
 }
 
@@ -133,9 +154,16 @@ static inline bool all_there(const sums *s, int64_t m, int64_t n) { return m + T
         }                                                                                                                               \
     } while (0)
 
-/* A [M, K] B [K / 2, N, 2], B's pairs of rows `b_step` apart; M, N, K are multiples of 32. */
-static inline void product(int64_t M, int64_t N, const strips *A, const iso_bf16 *B, int64_t b_step, const sums *s)
+/* Of numbers in three parts: which parts are multiplied, so that each follows one of which it keeps a tile. The three products left out are
+ * 2^-24 of a product and less. */
+typedef struct term { int a, b; } term;
+enum { TERMS = 6 };
+static const term terms[TERMS] = {{0, 2}, {0, 0}, {2, 0}, {1, 0}, {1, 1}, {0, 1}};
+
+/* A [M, K] B [K / 2, N, 2], B's pairs of rows `b_step` apart, in one part or three; M, N, K are multiples of 32. */
+static inline void product_in(int64_t M, int64_t N, const strips *A, in_parts a_parts, const iso_bf16 *B, int64_t b_step, in_parts b_parts, const sums *s)
 {
+    const int n_terms = a_parts.n == 1 ? 1 : TERMS, first_b = a_parts.n == 1 ? 0 : terms[0].b;
     float part[TILE * TILE];
     size_t a_bytes = (size_t)A->step * sizeof *A->at, b_bytes = (size_t)b_step * sizeof *B;
     for (int64_t m = 0; m < M; m += PAIR)
@@ -148,25 +176,33 @@ static inline void product(int64_t M, int64_t N, const strips *A, const iso_bf16
             if (wide && tall) START(3, m + TILE, n + TILE);
             for (int64_t r = 0; r < A->runs; r++) {
                 const iso_bf16 *a = A->at + m * A->step + A->from[r];
-                for (int64_t k = 0; k < A->run; k += PAIR, b += TILE * b_step) {
-                    _tile_loadd(6, b, b_bytes);
-                    _tile_loadd(4, a + k, a_bytes);
-                    _tile_dpbf16ps(0, 4, 6);
-                    if (wide) {
-                        _tile_loadd(7, b + 2 * TILE, b_bytes);
-                        _tile_dpbf16ps(1, 4, 7);
+                for (int64_t k = 0; k < A->run; k += PAIR, b += TILE * b_step)
+                    for (int t = 0; t < n_terms; t++) {
+                        const iso_bf16 *at_a = a + k + terms[t].a * a_parts.apart, *at_b = b + (t ? terms[t].b : first_b) * b_parts.apart;
+                        bool new_a = t == 0 || terms[t].a != terms[t - 1].a, new_b = t == 0 || terms[t].b != terms[t - 1].b;
+                        if (new_b) _tile_loadd(6, at_b, b_bytes);
+                        if (new_a) _tile_loadd(4, at_a, a_bytes);
+                        _tile_dpbf16ps(0, 4, 6);
+                        if (wide) {
+                            if (new_b) _tile_loadd(7, at_b + 2 * TILE, b_bytes);
+                            _tile_dpbf16ps(1, 4, 7);
+                        }
+                        if (!tall) continue;
+                        if (new_a) _tile_loadd(5, at_a + TILE * A->step, a_bytes);
+                        _tile_dpbf16ps(2, 5, 6);
+                        if (wide) _tile_dpbf16ps(3, 5, 7);
                     }
-                    if (!tall) continue;
-                    _tile_loadd(5, a + k + TILE * A->step, a_bytes);
-                    _tile_dpbf16ps(2, 5, 6);
-                    if (wide) _tile_dpbf16ps(3, 5, 7);
-                }
             }
             STORE(0, m, n);
             if (wide) STORE(1, m, n + TILE);
             if (tall) STORE(2, m + TILE, n);
             if (wide && tall) STORE(3, m + TILE, n + TILE);
         }
+}
+
+static inline void product(int64_t M, int64_t N, const strips *A, const iso_bf16 *B, int64_t b_step, const sums *s)
+{
+    product_in(M, N, A, nearest, B, b_step, nearest, s);
 }
 
 #undef START

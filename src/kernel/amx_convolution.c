@@ -181,7 +181,7 @@ static void gather_weights(void *arg, int64_t ky)
 {
     const job *j = arg;
     int64_t run = j->c->size * j->c->in;
-    lay_transposed(j->w + ky * run, j->c->out, run, j->patch, j->weights + ky * j->gather_run * iso_layer_padded(j->c->out));
+    lay_transposed(j->w + ky * run, j->c->out, run, j->patch, nearest, j->weights + ky * j->gather_run * iso_layer_padded(j->c->out));
 }
 
 /* A tap of the adjoint's: task = ((p * s + q) * t + row) * t + column. Which of the kernel's rows it is, for phase p. */
@@ -198,7 +198,7 @@ static void scatter_weights(void *arg, int64_t task)
     int64_t s = c->stride, t = c->size / s, phase = task / (t * t), row = task / t % t, column = task % t, wide = iso_layer_padded(c->in);
     int64_t ky = kernel_row(c, phase / s, row), kx = kernel_row(c, phase % s, column);
     iso_bf16 *to = j->weights + ((phase * t + row) * j->scatter_run + column * c->out) * wide;
-    lay_pairs(j->w + (ky * c->size + kx) * c->in, c->out, c->in, j->patch, column == t - 1 ? j->scatter_run - column * c->out : c->out, to);
+    lay_pairs(j->w + (ky * c->size + kx) * c->in, c->out, c->in, j->patch, column == t - 1 ? j->scatter_run - column * c->out : c->out, nearest, to);
 }
 
 static void lay_weights(iso_env *env, job *j)

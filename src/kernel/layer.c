@@ -63,10 +63,10 @@ typedef struct layout { int64_t blocks, groups, x, dw, dx, wide, half; } layout;
 
 static layout layout_of(int64_t B, int64_t K, int64_t N)
 {
-    const int64_t per_real = sizeof(real) / sizeof(iso_bf16);
+    const int64_t per_real = sizeof(real) / sizeof(iso_bf16), parts = iso_tiles_usable() ? ISO_LAYER_PARTS : 1;
     int64_t b = iso_layer_padded(B), k = iso_layer_padded(K), blocks = (N + ISO_LAYER_COLUMNS - 1) / ISO_LAYER_COLUMNS;
-    return (layout){.blocks = blocks, .groups = iso_layer_groups(blocks), .x = b * k / per_real, .dw = ISO_LAYER_COLUMNS * k, .dx = b * k,
-                    .wide = ISO_LAYER_COLUMNS * b, .half = ISO_LAYER_COLUMNS * (2 * b + k) / per_real};
+    return (layout){.blocks = blocks, .groups = iso_layer_groups(blocks), .x = parts * b * k / per_real, .dw = ISO_LAYER_COLUMNS * k, .dx = b * k,
+                    .wide = ISO_LAYER_COLUMNS * b, .half = parts * ISO_LAYER_COLUMNS * (2 * b + k) / per_real};
 }
 
 static int64_t slot_size(const layout *m) { return m->dw + m->wide + m->half; }
@@ -116,10 +116,17 @@ static void add_groups(void *arg, int64_t block)
         }
 }
 
+static const iso_layer_way *way_of(bool bf16)
+{
+    if (iso_tiles_usable()) return bf16 ? &iso_layer_half_by_tiles : &iso_layer_whole_by_tiles;
+    return bf16 ? &by_half : &by_whole;
+}
+
+bool iso_layer_does_forward(bool bf16) { return way_of(bf16)->forward != NULL; }
+
 static void run(iso_env *env, const iso_layer *l, bool backward)
 {
-    job j = {.l = l, .how = !l->bf16 ? &by_whole : iso_tiles_usable() ? &iso_layer_by_tiles : &by_half,
-             .m = layout_of(l->B, l->K, l->N), .backward = backward};
+    job j = {.l = l, .how = way_of(l->bf16), .m = layout_of(l->B, l->K, l->N), .backward = backward};
     if (j.how->lay_out) j.how->lay_out(l, backward, (iso_bf16 *)l->work);
     iso_parallel(env, j.m.groups, one_group, &j);
     if (!backward) return;

@@ -26,7 +26,8 @@ typedef struct iso_layer {
 } iso_layer;
 
 int64_t iso_layer_work(int64_t B, int64_t K, int64_t N);
-void iso_layer_forward(iso_env *env, const iso_layer *l);      /* bf16 alone; else iso_gemm does it */
+bool iso_layer_does_forward(bool bf16);                        /* else iso_gemm does it */
+void iso_layer_forward(iso_env *env, const iso_layer *l);
 void iso_layer_backward(iso_env *env, const iso_layer *l);
 
 /* Into how many groups blocks are cut. */
@@ -43,11 +44,13 @@ typedef struct iso_layer_block { int64_t c, n; iso_bf16 *half; real *wide, *dw, 
 typedef struct iso_layer_way {
     /* x, once for all blocks, in numbers of 16 bits, as the forward product or the weights' gradient wants it. NULL: x as it is. */
     void (*lay_out)(const iso_layer *l, bool backward, iso_bf16 *x);
-    void (*forward)(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x);     /* bf16 alone */
+    void (*forward)(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x);     /* NULL: not done */
     void (*backward)(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x);    /* dbias, and dw, dx of the block */
 } iso_layer_way;
 
-/* bfloat16 with AMX, if iso_tiles_usable. */
-extern const iso_layer_way iso_layer_by_tiles;
+/* With AMX, if iso_tiles_usable: bfloat16; float32, each number as the sum of ISO_LAYER_PARTS of bfloat16 (Henry, Tang & Heinecke 2019,
+ * arXiv:1904.06376), which is as exact. */
+enum { ISO_LAYER_PARTS = 3 };
+extern const iso_layer_way iso_layer_half_by_tiles, iso_layer_whole_by_tiles;
 
 #endif

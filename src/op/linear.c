@@ -2,8 +2,8 @@
  *   in 0  x [B, K]      in 1  W [N, K]      in 2  b [1, N], may be missing      out  y [B, N]
  *   i[0]  1 = in training, x, W and the gradient of y enter the products in bfloat16; sums, b and what comes out are real.
  *   i[1]  1 = then y and the gradient by it are kept in bfloat16 too, where pointers to real point to.
- * A layer with LARGE weights or more goes through kernel/layer.h on its way back, and on both ways in bfloat16. Not so if y is much
- * narrower than x: then there are no columns of y to deal out, but those of x. */
+ * A layer with LARGE weights or more goes through kernel/layer.h on its way back, and on both ways in bfloat16 or by tiles (AMX). Not so if y
+ * is much narrower than x: then there are no columns of y to deal out, but those of x. */
 #include "kernel/layer.h"
 #include "op.h"
 
@@ -29,12 +29,13 @@ static bool is_large(const iso_graph *g, const iso_node *n)
 
 static int64_t work_size(const iso_graph *g, const iso_node *n, int64_t cells, bool backward)
 {
-    return is_large(g, n) && (backward || n->i[0]) ? iso_layer_work(n->per_cell ? cells : n->rows, g->nodes[n->in[0]].cols, n->cols) : 0;
+    return is_large(g, n) && (backward || n->i[0] || iso_layer_does_forward(false)) ? iso_layer_work(n->per_cell ? cells : n->rows, g->nodes[n->in[0]].cols, n->cols) : 0;
 }
 
 static iso_layer layer_of(const iso_args *a)
 {
-    return (iso_layer){.B = a->rows, .K = a->in_cols[0], .N = a->cols, .bf16 = a->node->i[0], .half = a->node->i[1], .x = a->in[0], .w = a->in[1], .bias = a->in[2], .y = a->out,
+    const bool training = a->settings->training;
+    return (iso_layer){.B = a->rows, .K = a->in_cols[0], .N = a->cols, .bf16 = a->node->i[0] && training, .half = a->node->i[1] && training, .x = a->in[0], .w = a->in[1], .bias = a->in[2], .y = a->out,
                        .d = a->d_out, .dx = a->d_in[0], .dw = a->d_in[1], .dbias = a->d_in[2], .add_x = a->add[0], .add_w = a->add[1],
                        .add_bias = a->add[2], .stepper = a->squares[1] ? a->settings->stepper : NULL, .step_from = a->step_from[1],
                        .squares = a->squares[1], .work = a->work};
@@ -43,10 +44,9 @@ static iso_layer layer_of(const iso_args *a)
 static void forward(const iso_args *a)
 {
     int64_t K = a->in_cols[0], N = a->cols;
-    if (a->node->i[0] && a->settings->training) {
-        iso_layer l = layer_of(a);
-        iso_layer_forward(a->env, &l);
-    } else iso_gemm(a->env, false, true, a->rows, N, K, 1, a->in[0], K, a->in[1], K, 0, a->out, N, a->in[2]);
+    iso_layer l = layer_of(a);
+    if (a->work && iso_layer_does_forward(l.bf16)) iso_layer_forward(a->env, &l);
+    else iso_gemm(a->env, false, true, a->rows, N, K, 1, a->in[0], K, a->in[1], K, 0, a->out, N, a->in[2]);
 }
 
 static void bias_block(void *arg, int64_t block)
@@ -70,7 +70,6 @@ static void backward(const iso_args *a)
     int64_t K = a->in_cols[0], N = a->cols;
     if (a->work) {
         iso_layer l = layer_of(a);
-        if (!a->settings->training) l.bf16 = l.half = false;
         iso_layer_backward(a->env, &l);
         return;
     }
