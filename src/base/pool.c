@@ -12,7 +12,8 @@
 #include <signal.h>
 #include <stdatomic.h>
 
-enum { SPINS = 4000, PATIENCE = 50 };       /* rounds of looking for a job before sleep, and before the task beside the jobs */
+enum { SPINS = 4000 };              /* rounds of looking for a job before sleep */
+enum { JOBS = 3, PATIENCE = 10 };   /* jobs, and then rounds, before a worker turns to the task beside them: the first jobs of a step want all threads */
 
 /* Blocks that are handed out from `next` on; on a cache line of its own. */
 typedef struct share { _Alignas(64) _Atomic int64_t next; int64_t end; } share;
@@ -34,6 +35,7 @@ struct iso_pool {
     iso_block_fn *aside_fn;         /* a task beside the jobs */
     void *aside_arg;
     atomic_int aside;
+    unsigned aside_since;           /* generation */
 };
 enum { ASIDE_NONE, ASIDE_WAITS, ASIDE_RUNS };
 
@@ -80,7 +82,7 @@ static void *worker(void *arg)
     unsigned seen = 0;
     for (;;) {
         for (int spins = 0; !has_news(p, seen) && spins < SPINS; spins++) {
-            if (spins > PATIENCE && try_aside(p)) spins = 0;
+            if (spins > PATIENCE && seen - p->aside_since >= JOBS && try_aside(p)) spins = 0;
             else pause_briefly();
         }
         if (!has_news(p, seen)) {
@@ -130,7 +132,7 @@ void iso_pool_run(iso_pool *p, int64_t n_blocks, iso_block_fn *fn, void *arg)
 
 void iso_pool_aside(iso_pool *p, iso_block_fn *fn, void *arg)
 {
-    p->aside_fn = fn, p->aside_arg = arg;
+    p->aside_fn = fn, p->aside_arg = arg, p->aside_since = atomic_load(&p->generation);
     pthread_mutex_lock(&p->lock);
     atomic_store(&p->aside, ASIDE_WAITS);
     pthread_cond_signal(&p->wake);
