@@ -118,9 +118,10 @@ static inline void nb_points_run(nb_points *p)
     for (int j = p->n; j < p->padded; j++)
         p->x[j] = p->mu[j] = p->theta[j] = p->inv_theta[j] = 1, p->log_mu[j] = p->log_theta[j] = p->dropout[j] = 0;
     nb_points_small(p);
-    for (int j = 0; j < p->n; j++) {
-        large[n] = j;
-        n += p->x[j] > NB_SMALL;
+    for (int j = 0; j < p->padded; j++) n += p->x[j] > NB_SMALL;
+    for (int j = 0, k = 0; n && j < p->n; j++) {
+        large[k] = j;
+        k += p->x[j] > NB_SMALL;
     }
     if (n) nb_points_large(p, large, n, (n + 7) / 8 * 8);
     int parts = 0;
@@ -133,33 +134,30 @@ static inline void nb_points_run(nb_points *p)
 static inline void nb_points_gather(const iso_lik_args *a, int64_t row, const lik_heads *heads, const softmax *s, int64_t *at, nb_points *p)
 {
     const int64_t end = a->x.indptr[row + 1], G = a->x.n_cols;
-    const real *h = heads->mean, *dropout = heads->dropout;
-    const real *dispersion = a->dispersion + dispersion_row(a, row) * G;
-    real logit[NB_POINTS], weight[NB_POINTS], log_theta_asked[NB_POINTS];
-    const real *theta = scratch_row(a, ROW_THETA), *inv_theta = scratch_row(a, ROW_INV_THETA);
-    real *e = scratch_row(a, ROW_E), *kept = scratch_row(a, ROW_KEPT_E);
-    p->first += p->n;
-    p->n = 0;
-    for (; *at < end && p->n < NB_POINTS; ++*at) {
-        if (!(a->x.values[*at] > 0)) continue;
-        int32_t g = a->x.indices[*at];
-        int n = p->n++;
-        p->gene[n] = g;
-        p->x[n] = (real)a->x.values[*at];
-        logit[n] = h[g];
-        weight[n] = e[g];
-        p->theta[n] = theta[g];
-        p->inv_theta[n] = inv_theta[g];
-        log_theta_asked[n] = dispersion[g];
-        p->dropout[n] = dropout ? dropout[g] : 0;
-        e[g] = 0;
+    const float *restrict values = a->x.values;
+    const int32_t *restrict genes = a->x.indices;
+    const real *restrict h = heads->mean, *restrict dropout = heads->dropout ? heads->dropout : heads->mean;       /* nb: read, not used */
+    const real *restrict dispersion = a->dispersion + dispersion_row(a, row) * G;
+    const real *restrict theta = scratch_row(a, ROW_THETA), *restrict inv_theta = scratch_row(a, ROW_INV_THETA);
+    real *restrict e = scratch_row(a, ROW_E), *restrict kept = scratch_row(a, ROW_KEPT_E) + p->first + p->n;
+    real logit[NB_POINTS], weight[NB_POINTS], log_theta[NB_POINTS];
+    int64_t i = *at;
+    int n = 0;
+    for (; i < end && n < NB_POINTS; i++) {              /* without branches: what is stored as zero is written over */
+        const bool counts = values[i] > 0;
+        const int32_t g = genes[i];
+        p->gene[n] = g, p->x[n] = (real)values[i], p->theta[n] = theta[g], p->inv_theta[n] = inv_theta[g], p->dropout[n] = dropout[g];
+        logit[n] = h[g], weight[n] = e[g], log_theta[n] = dispersion[g];
+        e[g] = counts ? 0 : weight[n];
+        n += counts;
     }
-    for (int n = 0; n < p->n; n++) {
-        p->log_mu[n] = (real)((double)logit[n] + s->log_scale);
-        p->mu[n] = weight[n] * s->scale;
-        p->log_theta[n] = real_clamp(log_theta_asked[n], -LOG_THETA_MAX, LOG_THETA_MAX);
-        kept[p->first + n] = weight[n];
+    for (int k = 0; k < n; k++) {
+        p->log_mu[k] = (real)((double)logit[k] + s->log_scale);
+        p->mu[k] = weight[k] * s->scale;
+        p->log_theta[k] = real_clamp(log_theta[k], -LOG_THETA_MAX, LOG_THETA_MAX);
+        kept[k] = weight[k];
     }
+    *at = i, p->first += p->n, p->n = n;
 }
 
 /* d_log_theta into the dispersion's row, d_log_mu aside until the dense pass is over. Sums both losses and d_log_mu. */
@@ -180,10 +178,12 @@ static inline void nb_backward(const iso_lik_args *a, int64_t row, const softmax
     real *d_mu = scratch_row(a, ROW_POINT_D_MU);
     softmax_backward(s, scratch_row(a, ROW_E), sum, d_log_mu, a->x.n_cols);      /* those with x > 0 have e = 0 */
     softmax_backward(s, kept, sum, d_mu, points);
+    const int32_t *restrict genes = a->x.indices;
+    const float *restrict values = a->x.values;
     int64_t n = 0;
-    for (int64_t j = a->x.indptr[row]; j < a->x.indptr[row + 1]; j++) {
-        if (!(a->x.values[j] > 0)) continue;
-        int32_t g = a->x.indices[j];
+    for (int64_t j = a->x.indptr[row], end = a->x.indptr[row + 1]; j < end; j++) {
+        if (!(values[j] > 0)) continue;
+        int32_t g = genes[j];
         d_log_mu[g] = d_mu[n];
         if (d_dropout) d_dropout[g] = d_pi[n];
         n++;
