@@ -330,9 +330,12 @@ static iso_status new_of_images(iso_env *env, const iso_dataset *d, const iso_op
     TRY(iso_image_terms_of(env, d, o, &m->images, &c.image, err));
     TRY(iso_image_value_names(m, &c.image, err));
     c.n_genes = m->n_genes, c.dispersion = ISO_DISPERSION_GENE, c.batch_norm = false;
+    if (c.bf16 && !iso_tiles_usable()) {
+        iso_warn(env, "this CPU has no AMX: images train in float32, also with --precision bf16");
+        c.bf16 = false;
+    }
     TRY(iso_vae_build(&c, (uint64_t)iso_opt_int(o, "seed"), &m->v, err));
     iso_image_set_photons(m);
-    if (c.bf16 && !iso_tiles_usable()) iso_warn(env, "this CPU has no AMX: images train in float32, also with --precision bf16");
 done:
     return st;
 }

@@ -29,13 +29,15 @@ static bool is_large(const iso_graph *g, const iso_node *n)
 
 static int64_t work_size(const iso_graph *g, const iso_node *n, int64_t cells, bool backward)
 {
-    return is_large(g, n) && (backward || n->i[0] || iso_layer_does_forward(false)) ? iso_layer_work(n->per_cell ? cells : n->rows, g->nodes[n->in[0]].cols, n->cols) : 0;
+    bool layer = is_large(g, n) && (backward || n->i[0] || iso_layer_does_forward(false));
+    return layer ? iso_layer_work(n->per_cell ? cells : n->rows, g->nodes[n->in[0]].cols, n->cols) : 0;
 }
 
 static iso_layer layer_of(const iso_args *a)
 {
     const bool training = a->settings->training;
-    return (iso_layer){.B = a->rows, .K = a->in_cols[0], .N = a->cols, .bf16 = a->node->i[0] && training, .half = a->node->i[1] && training, .x = a->in[0], .w = a->in[1], .bias = a->in[2], .y = a->out,
+    return (iso_layer){.B = a->rows, .K = a->in_cols[0], .N = a->cols, .bf16 = a->node->i[0] && training, .half = a->node->i[1] && training,
+                       .x = a->in[0], .w = a->in[1], .bias = a->in[2], .y = a->out,
                        .d = a->d_out, .dx = a->d_in[0], .dw = a->d_in[1], .dbias = a->d_in[2], .add_x = a->add[0], .add_w = a->add[1],
                        .add_bias = a->add[2], .stepper = a->squares[1] ? a->settings->stepper : NULL, .step_from = a->step_from[1],
                        .squares = a->squares[1], .work = a->work};
