@@ -1,7 +1,7 @@
 """Image VAEs: sharpness on synthetic cells, labels, held-out classes and time on real ones, beside PyTorch and PCA.
 
     python bench/images.py build/isolario synthetic [--seeds 3]
-    python bench/images.py build/isolario real DATA [--sets yeast,bccd,bbbc005,dsb2018] [--seeds 1] [--no-torch]
+    python bench/images.py build/isolario real DATA [--sets yeast,bccd,bbbc005,dsb2018] [--seeds 1] [--no-torch] [--fit "--precision bf16"]
     python bench/images.py build/isolario anomaly DATA [--sets yeast,bccd]
     python bench/images.py build/isolario speed DATA
 
@@ -138,7 +138,7 @@ def synthetic(a, work):
             if a.variants and name not in a.variants.split(";"):
                 continue
             folder = work / "run"
-            seconds, about, latent, again = fit(a.program, work / "split.npz", folder, seed, "--labels-key", "label", *options)
+            seconds, about, latent, again = fit(a.program, work / "split.npz", folder, seed, "--labels-key", "label", *options, *a.fit.split())
             run(a.program, "sample", folder, "-n", 1000, "-o", folder / "new.npz", "--force", "--quiet")
             error = ((again - clean)[test] ** 2).mean()
             tell(set="synthetic", law=name, seed=seed, psnr=float(10 * np.log10(PHOTONS**2 / error)), power=ratios(again[test], clean[test]),
@@ -192,7 +192,7 @@ def real(a, work):
         np.savez(work / "set.npz", images=images, split=np.where(test, "test", "train"), label=labels)
         for seed in range(a.first_seed, a.first_seed + a.seeds):
             folder = work / "run"
-            seconds, about, latent, again = fit(a.program, work / "set.npz", folder, seed, "--labels-key", "label")
+            seconds, about, latent, again = fit(a.program, work / "set.npz", folder, seed, "--labels-key", "label", *a.fit.split())
             tell(set=name, model="isolario", seed=seed, power=ratios(again[test], images[test].astype(float)), seconds=seconds,
                  epochs=about["training"]["epochs"], epoch_s=statistics.median(epochs_of(folder)), verdict=about["diagnosis"]["verdict"],
                  test_elbo=about["training"]["test_elbo"], **accuracy(name, latent, labels, test))
@@ -263,6 +263,7 @@ def main():
     a.add_argument("--first-seed", type=int, default=0)
     a.add_argument("--threads", type=int, default=2)
     a.add_argument("--no-torch", action="store_true")
+    a.add_argument("--fit", default="", help="more options of isolario fit, for synthetic and real")
     a = a.parse_args()
     with tempfile.TemporaryDirectory() as work:
         globals()[a.what](a, Path(work))

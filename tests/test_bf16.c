@@ -8,6 +8,7 @@
 
 #include "base/rng.h"
 #include "kernel/layer.h"
+#include "likelihood/laws.h"
 #include "op/op.h"
 
 #include <math.h>
@@ -213,8 +214,43 @@ static void linear_keeps_half(void **state)
     iso_env_free(env);
 }
 
+/* The likelihood's way back with heads in 16 bits: what forward left, times the gradient of the loss, beside it or in its place. */
+static void heads_are_scaled(void **state)
+{
+    (void)state;
+    enum { B = 3, G = 400 };                                 /* more than one run of numbers */
+    static iso_bf16 mean[B * G], d[B * G], want[B * G];
+    static real left[B * G], saved[G + B], loss;
+    const int64_t indptr[B + 1] = {0, 1, 1, 2};
+    const int32_t genes[] = {7, 399};
+    const float counts[] = {3, 1};
+    iso_env *env = iso_env_new(1);
+    iso_rng r = iso_rng_start((iso_rng_key){.seed = 9, .stream = ISO_STREAM_TEST}, 0);
+    real library[B] = {2, 3, 4}, *work = iso_calloc(400 * G, sizeof *work);
+    const iso_batch batch = {.n = B, .x = {B, G, indptr, genes, counts}};
+    const iso_settings settings = {.training = true};
+    const iso_node n = {.op = &iso_op_likelihood, .n_in = 4, .i = {0, 0, 1}, .pointer = &iso_likelihood_poisson};
+    for (int in_place = 0; in_place < 2; in_place++)
+        for (real up = 1; up > 0; up -= (real)0.75) {
+            for (int i = 0; i < B * G; i++) left[i] = (real)iso_rng_normal(&r);
+            iso_kernels_best()->to_bf16(left, mean, B * G);
+            iso_args a = {.env = env, .kernels = iso_kernels_best(), .node = &n, .batch = &batch, .settings = &settings, .rows = 1, .cols = 1,
+                          .in_rows = {B, 0, 0, B}, .in_cols = {G, 0, 0, 1}, .in = {(real *)mean, NULL, NULL, library}, .out = &loss,
+                          .saved = {(real *)mean, NULL, saved}, .work = work};
+            iso_op_likelihood.forward(&a);
+            iso_kernels_best()->from_bf16(mean, left, B * G);
+            for (int i = 0; i < B * G; i++) left[i] *= up;
+            iso_kernels_best()->to_bf16(left, want, B * G);
+            a.d_out = &up, a.d_in[0] = in_place ? (real *)mean : (real *)d;
+            iso_op_likelihood.backward(&a);
+            assert_memory_equal(a.d_in[0], want, sizeof want);
+        }
+    iso_free(work);
+    iso_env_free(env);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(rounding), cmocka_unit_test(products), cmocka_unit_test(linear_rounds_its_operands), cmocka_unit_test(linear_keeps_half), cmocka_unit_test(linear_is_exact)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(rounding), cmocka_unit_test(products), cmocka_unit_test(linear_rounds_its_operands), cmocka_unit_test(linear_keeps_half), cmocka_unit_test(linear_is_exact), cmocka_unit_test(heads_are_scaled)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

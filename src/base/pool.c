@@ -35,7 +35,7 @@ struct iso_pool {
     iso_block_fn *aside_fn;         /* a task beside the jobs */
     void *aside_arg;
     atomic_int aside;
-    unsigned aside_since;           /* generation */
+    atomic_uint aside_since;        /* generation */
 };
 enum { ASIDE_NONE, ASIDE_WAITS, ASIDE_RUNS };
 
@@ -82,7 +82,7 @@ static void *worker(void *arg)
     unsigned seen = 0;
     for (;;) {
         for (int spins = 0; !has_news(p, seen) && spins < SPINS; spins++) {
-            if (spins > PATIENCE && seen - p->aside_since >= JOBS && try_aside(p)) spins = 0;
+            if (spins > PATIENCE && seen - atomic_load_explicit(&p->aside_since, memory_order_relaxed) >= JOBS && try_aside(p)) spins = 0;
             else pause_briefly();
         }
         if (!has_news(p, seen)) {
@@ -132,7 +132,8 @@ void iso_pool_run(iso_pool *p, int64_t n_blocks, iso_block_fn *fn, void *arg)
 
 void iso_pool_aside(iso_pool *p, iso_block_fn *fn, void *arg)
 {
-    p->aside_fn = fn, p->aside_arg = arg, p->aside_since = atomic_load(&p->generation);
+    p->aside_fn = fn, p->aside_arg = arg;
+    atomic_store(&p->aside_since, atomic_load(&p->generation));
     pthread_mutex_lock(&p->lock);
     atomic_store(&p->aside, ASIDE_WAITS);
     pthread_cond_signal(&p->wake);

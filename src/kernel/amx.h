@@ -155,15 +155,15 @@ static inline bool all_there(const sums *s, int64_t m, int64_t n) { return m + T
     } while (0)
 
 /* Of numbers in three parts: which parts are multiplied, so that each follows one of which it keeps a tile. The three products left out are
- * 2^-24 of a product and less. */
+ * 2^-24 of a product and less. Of numbers in one part: the first term. */
 typedef struct term { int a, b; } term;
 enum { TERMS = 6 };
-static const term terms[TERMS] = {{0, 2}, {0, 0}, {2, 0}, {1, 0}, {1, 1}, {0, 1}};
+static const term terms[TERMS] = {{0, 0}, {0, 2}, {0, 1}, {1, 1}, {1, 0}, {2, 0}};
 
 /* A [M, K] B [K / 2, N, 2], B's pairs of rows `b_step` apart, in one part or three; M, N, K are multiples of 32. */
 static inline void product_in(int64_t M, int64_t N, const strips *A, in_parts a_parts, const iso_bf16 *B, int64_t b_step, in_parts b_parts, const sums *s)
 {
-    const int n_terms = a_parts.n == 1 ? 1 : TERMS, first_b = a_parts.n == 1 ? 0 : terms[0].b;
+    const int n_terms = a_parts.n == 1 ? 1 : TERMS;
     float part[TILE * TILE];
     size_t a_bytes = (size_t)A->step * sizeof *A->at, b_bytes = (size_t)b_step * sizeof *B;
     for (int64_t m = 0; m < M; m += PAIR)
@@ -178,7 +178,7 @@ static inline void product_in(int64_t M, int64_t N, const strips *A, in_parts a_
                 const iso_bf16 *a = A->at + m * A->step + A->from[r];
                 for (int64_t k = 0; k < A->run; k += PAIR, b += TILE * b_step)
                     for (int t = 0; t < n_terms; t++) {
-                        const iso_bf16 *at_a = a + k + terms[t].a * a_parts.apart, *at_b = b + (t ? terms[t].b : first_b) * b_parts.apart;
+                        const iso_bf16 *at_a = a + k + terms[t].a * a_parts.apart, *at_b = b + terms[t].b * b_parts.apart;
                         bool new_a = t == 0 || terms[t].a != terms[t - 1].a, new_b = t == 0 || terms[t].b != terms[t - 1].b;
                         if (new_b) _tile_loadd(6, at_b, b_bytes);
                         if (new_a) _tile_loadd(4, at_a, a_bytes);

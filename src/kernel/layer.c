@@ -23,13 +23,15 @@ static void half_forward(const iso_layer *l, const iso_layer_block *b, const iso
     to_bf16(l->w + b->c * l->K, b->half, b->n * l->K);
     iso_gemm_bf16(false, true, l->B, b->n, l->K, x, l->K, b->half, l->K, 0, y, step);
     if (l->bias) iso_kernels_best()->add_to_rows(l->bias + b->c, l->B, b->n, step, y);
-    for (int64_t r = 0; l->half && r < l->B; r++) to_bf16(y + r * step, (iso_bf16 *)l->y + r * l->N + b->c, b->n);
+    const iso_kernels *k = iso_kernels_best();
+    for (int64_t r = 0; l->half && r < l->B; r++) k->to_bf16(y + r * step, (iso_bf16 *)l->y + r * l->N + b->c, b->n);
 }
 
 static void half_backward(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x)
 {
     iso_bf16 *d = b->half, *w = d + l->B * b->n;
-    for (int64_t r = 0; l->half && r < l->B; r++) iso_kernels_best()->from_bf16((const iso_bf16 *)l->d + r * l->N + b->c, b->wide + r * b->n, b->n);
+    const iso_kernels *k = iso_kernels_best();
+    for (int64_t r = 0; l->half && r < l->B; r++) k->from_bf16((const iso_bf16 *)l->d + r * l->N + b->c, b->wide + r * b->n, b->n);
     if (l->half) sum_bias(l, b, b->wide, b->n, d);
     else sum_bias(l, b, l->d + b->c, l->N, d);
     if (b->dw) iso_gemm_bf16(true, false, b->n, l->K, l->B, d, b->n, x, l->K, b->add_w ? 1 : 0, b->dw, l->K);

@@ -14,7 +14,7 @@ static inline iso_bf16 narrowed(real x)
     return (iso_bf16)(((b & 0x7fffffffu) > 0x7f800000u ? quiet : rounded) >> 16);
 }
 
-/* The same for what is finite, infinite, or a NaN that came of arithmetic: half the instructions. */
+/* The same for what is finite, infinite, or a NaN that came of arithmetic, in fewer instructions. */
 static inline iso_bf16 narrowed_result(real x)
 {
     uint32_t b = float_bits((float)x);
