@@ -72,10 +72,10 @@ def ratios(images, truth):
     return np.mean([powers(images[:, c]) / powers(truth[:, c]) for c in range(truth.shape[1])], axis=0).round(3).tolist()
 
 
-def knn(latent, labels, test, k=15):
-    """Accuracy of held-out cells' labels, told from the k nearest of the others on standardised coordinates."""
+def knn(latent, labels, test, k=15, standardise=True):
+    """Accuracy of held-out cells' labels, told from the k nearest of the others; on standardised coordinates, or as the map takes them."""
     from sklearn.neighbors import KNeighborsClassifier
-    z = (latent - latent[~test].mean(0)) / (latent[~test].std(0) + 1e-9)
+    z = (latent - latent[~test].mean(0)) / (latent[~test].std(0) + 1e-9) if standardise else latent
     return KNeighborsClassifier(k).fit(z[~test], labels[~test]).score(z[test], labels[test])
 
 
@@ -97,25 +97,28 @@ def best_axis(latent, values, test):
     return float(max(abs(spearmanr(latent[test, d], values[test])[0]) for d in range(latent.shape[1])))
 
 
-def accuracy(name, latent, labels, test):
-    if name != "bbbc005":
-        return {"knn": knn(latent, labels, test)}
-    fisher, ridge = direction(latent, labels.astype(float), test)
-    return {"spearman": fisher, "spearman_ridge": ridge, "spearman_axis": best_axis(latent, labels.astype(float), test),
-            "knn": knn(latent, labels, test)}
+def accuracy(name, places, labels, test):
+    """Of each kind of places: over all ways to turn an image (invariant), in its standard attitude, as it lies, or components."""
+    out = {}
+    for place, latent in places.items():
+        out |= {f"knn_{place}": knn(latent, labels, test), f"knn_{place}_raw": knn(latent, labels, test, standardise=False)}
+        if name == "bbbc005":
+            fisher, ridge = direction(latent, labels.astype(float), test)
+            out |= {f"spearman_{place}": fisher, f"spearman_ridge_{place}": ridge, f"spearman_axis_{place}": best_axis(latent, labels.astype(float), test)}
+    return out
 
 
 # --------------------------------------------------------------------------------------- one model
 
 
 def fit(program, path, folder, seed, *options):
-    """A run of the plain command on an archive of images with a split; its run.json, latent means and held-out reconstructions."""
+    """A run of the plain command on an archive of images with a split; its run.json, places of the images and held-out reconstructions."""
     seconds, _ = run(program, "fit", path, "--split-key", "split", "-o", folder, "--force", "--quiet", "--seed", seed, *options)
     about = json.loads((folder / "run.json").read_text())
     with h5py.File(folder / "latent.h5ad") as f:
-        latent = f["obsm/X_isolario"][:]
+        places = {"invariant": f["obsm/X_isolario_invariant"][:], "attitude": f["obsm/X_isolario"][:]}
     run(program, "reconstruct", folder, path, "-o", folder / "again.npz", "--force", "--quiet")
-    return seconds, about, latent, np.load(folder / "again.npz")["images"]
+    return seconds, about, places, np.load(folder / "again.npz")["images"]
 
 
 def epochs_of(folder):
@@ -138,11 +141,11 @@ def synthetic(a, work):
             if a.variants and name not in a.variants.split(";"):
                 continue
             folder = work / "run"
-            seconds, about, latent, again = fit(a.program, work / "split.npz", folder, seed, "--labels-key", "label", *options, *a.fit.split())
+            seconds, about, places, again = fit(a.program, work / "split.npz", folder, seed, "--labels-key", "label", *options, *a.fit.split())
             run(a.program, "sample", folder, "-n", 1000, "-o", folder / "new.npz", "--force", "--quiet")
             error = ((again - clean)[test] ** 2).mean()
             tell(set="synthetic", law=name, seed=seed, psnr=float(10 * np.log10(PHOTONS**2 / error)), power=ratios(again[test], clean[test]),
-                 samples=ratios(np.load(folder / "new.npz")["images"], clean[test]), knn=knn(latent, data["label"], test),
+                 samples=ratios(np.load(folder / "new.npz")["images"], clean[test]), **accuracy("synthetic", places, data["label"], test),
                  verdict=about["diagnosis"]["verdict"], cure=about["diagnosis"]["cure"], epochs=about["training"]["epochs"], seconds=seconds)
 
 
@@ -175,10 +178,10 @@ def scaled(images, test):
 def torch_model(a, work, x, test, images, low, high, seed, epochs):
     np.savez(work / "torch.npz", images=x, split=np.where(test, "test", "train"))
     _, out = run(sys.executable, HERE / "torch_images.py", work / "torch.npz", work / "torch_out.npz", "--epochs", epochs, "--seed", seed,
-                 "--threads", a.threads)
+                 "--threads", a.threads, *(["--bf16"] if "bf16" in a.fit else []))
     made = np.load(work / "torch_out.npz")
     again = made["reconstructed"][:, :, :images.shape[2], :images.shape[3]] * (high - low) + low
-    return json.loads(out), made["latent"], again
+    return json.loads(out), {place: made[place] for place in ("invariant", "attitude", "as_it_lies")}, again
 
 
 def real(a, work):
@@ -188,18 +191,18 @@ def real(a, work):
         flat = pixels[0].reshape(len(images), -1)
         from sklearn.decomposition import PCA
         pca = PCA(24, random_state=0).fit(flat[~test])
-        tell(set=name, model="pca", n=len(images), held_out=int(test.sum()), **accuracy(name, pca.transform(flat), labels, test))
+        tell(set=name, model="pca", n=len(images), held_out=int(test.sum()), **accuracy(name, {"components": pca.transform(flat)}, labels, test))
         np.savez(work / "set.npz", images=images, split=np.where(test, "test", "train"), label=labels)
         for seed in range(a.first_seed, a.first_seed + a.seeds):
             folder = work / "run"
-            seconds, about, latent, again = fit(a.program, work / "set.npz", folder, seed, "--labels-key", "label", *a.fit.split())
+            seconds, about, places, again = fit(a.program, work / "set.npz", folder, seed, "--labels-key", "label", *a.fit.split())
             tell(set=name, model="isolario", seed=seed, power=ratios(again[test], images[test].astype(float)), seconds=seconds,
                  epochs=about["training"]["epochs"], epoch_s=statistics.median(epochs_of(folder)), verdict=about["diagnosis"]["verdict"],
-                 test_elbo=about["training"]["test_elbo"], **accuracy(name, latent, labels, test))
+                 test_elbo=about["training"]["test_elbo"], **accuracy(name, places, labels, test))
             if not a.no_torch:
-                told, latent, again = torch_model(a, work, *[pixels[0], test, images, *pixels[1:]], seed, about["training"]["epochs"])
+                told, places, again = torch_model(a, work, *[pixels[0], test, images, *pixels[1:]], seed, about["training"]["epochs"])
                 tell(set=name, model="torch", seed=seed, power=ratios(again, images[test].astype(float)), **told,
-                     **accuracy(name, latent, labels, test))
+                     **accuracy(name, places, labels, test))
 
 
 # ----------------------------------------------------------------------------------------- anomaly

@@ -161,11 +161,12 @@ def main():
         seconds.append(time.perf_counter() - start)
     model.eval()
     with torch.no_grad():
-        latent = torch.cat([model.encode(standing(part))[0] for part in x.split(256)]).numpy()
+        place = lambda x: torch.cat([model.encode(part.contiguous())[0] for part in x.split(256)]).numpy()
+        latent = {"as_it_lies": place(x), "attitude": place(standing(x)), "invariant": sum(place(turned(x, w)) for w in range(ways(x))) / ways(x)}
         held = x[test]
         elbo = -torch.cat([model(part)[1] for part in held.split(256)]).mean().item()
         again = torch.cat([model(part, draw=False)[2] for part in held.split(256)]).numpy()
-    np.savez(a.out, latent=latent, reconstructed=again)
+    np.savez(a.out, reconstructed=again, **latent)
     print(json.dumps({"test_elbo": elbo, "epoch_s": statistics.median(seconds), "train_s": sum(seconds),
                       "step_ms": 1e3 * statistics.median(seconds) / per_epoch}))
 

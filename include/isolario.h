@@ -210,6 +210,9 @@ ISO_EXPORT ISO_RESULT_USED iso_status iso_model_decode(iso_env *env, iso_model *
 /* The same for models of images: pixels [n, channels, height, width] in the units of the images it was fitted to. */
 ISO_EXPORT ISO_RESULT_USED iso_status iso_model_decode_images(iso_env *env, iso_model *m, int64_t n, const float *z,
                                                               float *pixels, iso_error *err);
+/* mean [n_images, n_latent] of the means of q(z|x turned) over all ways to turn and flip an image: tells kinds of cells best, but decodes to
+ * a rounder cell than iso_model_embed's, which is of one attitude. Without augment they are the same. */
+ISO_EXPORT ISO_RESULT_USED iso_status iso_model_embed_invariant(iso_env *env, iso_model *m, const iso_dataset *d, float *mean, iso_error *err);
 /* Images decoded again, from their posterior means: without noise. Pixels as above, one image of d each. */
 ISO_EXPORT ISO_RESULT_USED iso_status iso_model_reconstruct(iso_env *env, iso_model *m, const iso_dataset *d,
                                                             float *pixels, iso_error *err);

@@ -68,6 +68,7 @@ _FUNCTIONS = {
     "iso_model_score": (c_int, c_void_p, c_void_p, c_void_p, c_int, c_int, c_uint64, c_void_p, c_void_p, c_void_p, _ERROR),
     "iso_model_decode": (c_int, c_void_p, c_void_p, c_int64, c_void_p, c_void_p, _ERROR),
     "iso_model_decode_images": (c_int, c_void_p, c_void_p, c_int64, c_void_p, c_void_p, _ERROR),
+    "iso_model_embed_invariant": (c_int, c_void_p, c_void_p, c_void_p, c_void_p, _ERROR),
     "iso_model_reconstruct": (c_int, c_void_p, c_void_p, c_void_p, c_void_p, _ERROR),
     "iso_model_sample": (c_int, c_void_p, c_void_p, c_int64, c_uint64, c_void_p, _ERROR),
 }

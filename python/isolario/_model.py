@@ -152,6 +152,15 @@ class Model:
             self._run("iso_model_embed", d.handle, mean.ctypes.data, variance.ctypes.data)
         return mean, variance
 
+    def embed_invariant(self, images, batch=None, *, channels_last=False):
+        """Mean places [n, n_latent] over all ways to turn and flip each image: these tell kinds of cells best, but decode to rounder ones
+        than those of `embed`, which stand in one attitude."""
+        self._needs_images()
+        with self._open(images, batch, channels_last, None) as d:
+            mean = np.empty((d.n, self.n_latent), np.float32)
+            self._run("iso_model_embed_invariant", d.handle, mean.ctypes.data)
+        return mean
+
     def decode(self, z):
         """Places z [n, n_latent]: images [n, channels, height, width] in the units of those it was fitted to; of counts, the share of
         a cell's counts for each gene, or the mean for Gaussian laws [n, genes]."""

@@ -7,7 +7,7 @@ iso_status iso_cmd_embed(iso_env *env, const iso_options *o, const char *command
 {
     iso_status st = ISO_OK;
     iso_scored s = {0};
-    float *mu = NULL, *variance = NULL;
+    float *mu = NULL, *variance = NULL, *invariant = NULL;
     char *given = NULL;
     const char *path;
     FAIL_IF(!(given = iso_opt_list_item(o, "inputs", 0)), ISO_EMEMORY, "out of memory");
@@ -17,12 +17,19 @@ iso_status iso_cmd_embed(iso_env *env, const iso_options *o, const char *command
     ALLOC(mu, n * L, sizeof *mu);
     ALLOC(variance, n * L, sizeof *variance);
     TRY(iso_embed(s.evaluator, NULL, n, mu, variance, err));
-    const iso_h5ad_array obsm[] = {{"X_isolario", L, mu}, {"X_isolario_var", L, variance}};
+    if (iso_can_embed_invariant(s.evaluator)) {
+        ALLOC(invariant, n * L, sizeof *invariant);
+        TRY(iso_embed_invariant(s.evaluator, NULL, n, invariant, err));
+    }
+    iso_h5ad_array obsm[3] = {{"X_isolario", L, mu}};
+    int n_obsm = 1;
+    if (!s.model->v.c.autoencoder) obsm[n_obsm++] = (iso_h5ad_array){"X_isolario_var", L, variance};
+    if (invariant) obsm[n_obsm++] = (iso_h5ad_array){"X_isolario_invariant", L, invariant};
     const iso_h5ad_uns uns[] = {{.path = "isolario/command", .text = command_line ? command_line : ""},
                                 {.path = "isolario/model", .text = given},
                                 {.path = "isolario/version", .text = ISO_VERSION}};
     iso_h5ad_out out = {
-        .obs = &s.data->obs, .obsm = obsm, .n_obsm = s.model->v.c.autoencoder ? 1 : 2, .uns = uns, .n_uns = 3};
+        .obs = &s.data->obs, .obsm = obsm, .n_obsm = n_obsm, .uns = uns, .n_uns = 3};
     TRY(iso_h5ad_write(env, path, &out, err));
     iso_info(env, "wrote %s: %lld cells, obsm X_isolario", path, (long long)n);
 done:
@@ -30,5 +37,6 @@ done:
     iso_scored_close(&s);
     iso_free(mu);
     iso_free(variance);
+    iso_free(invariant);
     return st;
 }

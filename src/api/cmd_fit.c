@@ -194,7 +194,7 @@ static iso_status survey(iso_env *env, iso_run *r, iso_error *err)
     TRY(iso_heads_train(env, &r->fitted, r->options, r->mu, r->fitted.model->v.c.autoencoder ? NULL : r->variance, &r->heads, err));
     TRY(view_cells(r, &view, err));
     TRY(iso_run_judge_of(env, &view, &mixture, &rules, &r->judge, err));
-    TRY(iso_landscape_make(env, &view, &r->judge, &r->atlas.distances, seed, &r->landscape, err));
+    TRY(iso_landscape_make(env, &view, &r->judge, r->invariant ? NULL : &r->atlas.distances, seed, &r->landscape, err));
     TRY(find_prototypes(env, r, &view, err));
     if (r->data->images) TRY(show_images(env, r, &view, err));
     else TRY(iso_run_find_ways(env, r, &view, err));
@@ -227,9 +227,13 @@ static iso_status make_map(iso_env *env, iso_run *r, iso_error *err)
     ALLOC(r->variance, n * L, sizeof *r->variance);
     TRY(iso_evaluator_new(env, &r->fitted.model->v, &r->fitted.bound.cells, &e, err));
     TRY(iso_embed(e, NULL, n, r->mu, r->variance, err));
+    if (iso_can_embed_invariant(e)) {
+        ALLOC(r->invariant, n * L, sizeof *r->invariant);
+        TRY(iso_embed_invariant(e, NULL, n, r->invariant, err));
+    }
     if (!iso_opt_flag(r->options, "map")) goto done;
     iso_progress(env, 0.2, "neighbours, clusters, layout");
-    TRY(iso_atlas_make(env, r->mu, n, L, r->options, true, &r->atlas, err));
+    TRY(iso_atlas_make(env, r->invariant ? r->invariant : r->mu, n, L, r->options, true, &r->atlas, err));
     if (r->data->images) TRY(look_at_images(env, r, e, err));
     iso_progress(env, 0.5, "densities and voids");
     TRY(survey(env, r, err));
@@ -291,6 +295,7 @@ static void run_clear(iso_run *r)
     iso_fitted_clear(&r->fitted);
     iso_free(r->mu);
     iso_free(r->variance);
+    iso_free(r->invariant);
     iso_free(r->mixture_codes);
     iso_strangeness_clear(&r->strangeness);
     iso_free(r->mixture_second);

@@ -30,7 +30,7 @@ static const command rows[] = {
              "latent.h5ad\tthe cells, without their counts: all of their obs, leiden, isolario_split, continent (see \"map\"), "
              "is_prototype (the cell nearest to its group's prototype), log_density and p_value (see \"anomaly\"; a training cell does not "
              "vouch for itself), mixture_group, mixture_weight, mixture_fit, mixture_depth (of more than 20,000 cells: of 20,000, evenly spaced); obsm X_isolario (posterior "
-             "means), X_isolario_var (posterior variances), X_umap; obsp connectivities and distances; uns neighbors "
+             "means), X_isolario_var (posterior variances), X_isolario_invariant (of images, see \"embed\": neighbours, clusters and X_umap are made of it), X_umap; obsp connectivities and distances; uns neighbors "
              "and "
              "isolario (options, provenance, verdict)\n"
              "groups.safetensors, heads.safetensors\tprofiles of the groups, and more decoders (--n-heads), for what \"voids\" and \"path\" say\n"
@@ -99,7 +99,8 @@ static const command rows[] = {
              "and how many is said. Nothing is trained. Writes an .h5ad, by default \"embedded.h5ad\", with obs of "
              "CELLS and\n"
              "obsm X_isolario\tposterior means\n"
-             "obsm X_isolario_var\tposterior variances",
+             "obsm X_isolario_var\tposterior variances\n"
+             "obsm X_isolario_invariant\tof images, unless trained with --no-augment: mean of the posterior means over all ways to turn and flip the image; best for neighbours and classes, while X_isolario, of one attitude, decodes to the cell",
          .examples = "embed run new_cells.h5ad -o embedded.h5ad",
      },
      iso_cmd_embed},

@@ -47,19 +47,24 @@ static iso_status measure_model(iso_env *env, iso_rivals *r, iso_fitted *f, iso_
     iso_model *m = f->model;
     iso_evaluator *e = NULL;
     int64_t n = r->data->x.n_rows, L = m->v.c.n_latent;
-    float *mu = NULL, *variance = NULL, *reconstructed = NULL, *generated = NULL;
+    float *mu = NULL, *variance = NULL, *invariant = NULL, *reconstructed = NULL, *generated = NULL;
     ALLOC(mu, n * L, sizeof *mu);
     ALLOC(variance, n * L, sizeof *variance);
     TRY(iso_evaluator_new(env, &m->v, &f->bound.cells, &e, err));
     TRY(iso_embed(e, NULL, n, mu, variance, err));
+    if (iso_can_embed_invariant(e)) {
+        ALLOC(invariant, n * L, sizeof *invariant);
+        TRY(iso_embed_invariant(e, NULL, n, invariant, err));
+    }
     TRY(iso_looked_made(env, f, e, &r->looked, mu, variance, (uint64_t)iso_opt_int(r->options, "seed"), &reconstructed, &generated, err));
-    TRY(measure(env, r, reconstructed, generated, mu, L, out, err));
+    TRY(measure(env, r, reconstructed, generated, invariant ? invariant : mu, L, out, err));
     out->bits_per_dim = iso_bits_per_dim(m), out->seconds = f->history.seconds, out->active_units = m->summary.active_units;
     snprintf(out->verdict, sizeof out->verdict, "%s", m->summary.verdict);
 done:
     iso_evaluator_free(e);
     iso_free(mu);
     iso_free(variance);
+    iso_free(invariant);
     iso_free(reconstructed);
     iso_free(generated);
     return st;

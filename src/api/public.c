@@ -96,6 +96,21 @@ done:
     return st;
 }
 
+iso_status iso_model_embed_invariant(iso_env *env, iso_model *m, const iso_dataset *d, float *mean, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    iso_bound b = {0};
+    iso_evaluator *e = NULL;
+    TRY(check_images(m, d->x.n_rows, err));
+    TRY(iso_bind(env, m, d, &b, err));
+    TRY(iso_evaluator_new(env, &m->v, &b.cells, &e, err));
+    TRY(iso_embed_invariant(e, NULL, d->x.n_rows, mean, err));
+done:
+    iso_evaluator_free(e);
+    iso_bound_clear(&b);
+    return st;
+}
+
 iso_status iso_model_reconstruct(iso_env *env, iso_model *m, const iso_dataset *d, float *pixels, iso_error *err)
 {
     iso_status st = ISO_OK;

@@ -17,7 +17,8 @@ typedef struct iso_run {
     const char *folder, *command_line;
     iso_fitted fitted;
     float *mu, *variance;                 /* [cells, n_latent] of all cells */
-    iso_atlas atlas;                      /* of mu */
+    float *invariant;                     /* the same of images whichever way they are turned (iso_embed_invariant); NULL: of others */
+    iso_atlas atlas;                      /* of `invariant`, or else of mu */
     /* --labels-key, if given, and how well the map and principal components agree with it. */
     int32_t *labels, n_labels;
     char **label_names;

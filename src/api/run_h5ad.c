@@ -71,8 +71,13 @@ iso_status iso_run_write_h5ad(iso_env *env, const iso_run *r, iso_error *err)
     int n_extra = 0;
     for (size_t k = 0; k < sizeof all / sizeof *all; k++)           /* what this run has: not all have a map, mixtures, images */
         if (all[k].codes || all[k].reals || all[k].bools) extra[n_extra++] = all[k];
-    const iso_h5ad_array obsm[] = {
-        {"X_umap", 2, r->atlas.xy}, {"X_isolario", L, r->mu}, {"X_isolario_var", L, r->variance}};
+    bool ae = m->v.c.autoencoder, map = r->atlas.xy != NULL;
+    const iso_h5ad_array arrays[] = {{"X_umap", 2, r->atlas.xy}, {"X_isolario", L, r->mu}, {"X_isolario_var", L, ae ? NULL : r->variance},
+                                     {"X_isolario_invariant", L, r->invariant}};
+    iso_h5ad_array obsm[sizeof arrays / sizeof *arrays];
+    int n_obsm = 0;
+    for (size_t k = 0; k < sizeof arrays / sizeof *arrays; k++)
+        if (arrays[k].values) obsm[n_obsm++] = arrays[k];
     const iso_h5ad_sparse obsp[] = {{"connectivities", &r->atlas.connectivities}, {"distances", &r->atlas.distances}};
     int64_t neighbors = iso_opt_int(r->options, "n_neighbors");
     double resolution = iso_opt_real(r->options, "resolution");
@@ -82,7 +87,7 @@ iso_status iso_run_write_h5ad(iso_env *env, const iso_run *r, iso_error *err)
                                 {.path = "neighbors/params/n_neighbors", .ints = &neighbors, .n_ints = -1},
                                 TEXT("neighbors/params/method", "umap"),
                                 TEXT("neighbors/params/metric", "euclidean"),
-                                TEXT("neighbors/params/use_rep", "X_isolario"),
+                                TEXT("neighbors/params/use_rep", r->invariant ? "X_isolario_invariant" : "X_isolario"),
                                 SCALAR("leiden/params/resolution", resolution),
                                 SCALAR("umap/params/min_dist", min_dist),
                                 TEXT("isolario/version", ISO_VERSION),
@@ -100,12 +105,11 @@ iso_status iso_run_write_h5ad(iso_env *env, const iso_run *r, iso_error *err)
     /* Without a map its rows, which come first, are left out; for an autoencoder the last. */
     enum { N_MAP_UNS = 8 };
     int n_uns = sizeof uns / sizeof *uns;
-    bool ae = m->v.c.autoencoder, map = r->atlas.xy != NULL;
     iso_h5ad_out out = {.obs = &r->data->obs,
                         .extra_obs = extra,
                         .n_extra_obs = n_extra,
-                        .obsm = obsm + !map,
-                        .n_obsm = 3 - !map - ae,
+                        .obsm = obsm,
+                        .n_obsm = n_obsm,
                         .obsp = obsp,
                         .n_obsp = map ? 2 : 0,
                         .uns = map ? uns : uns + N_MAP_UNS,

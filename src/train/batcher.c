@@ -16,8 +16,9 @@ struct iso_batcher {
     int32_t *indices, *codes[ISO_MAX_COVARIATES];
     float *values;
     real *input_values, *library, *continuous, *cell_loss, *images;
-    bool augment, standard;
-    iso_rng_key ways;                     /* which way an image is turned, if augmented */
+    bool augment;
+    iso_rng_key ways;                     /* which way an image is turned, if augmented; */
+    int way;                              /* else this */
 };
 
 iso_status iso_batcher_new(const iso_cells *c, int64_t max_cells, iso_batcher **out, iso_error *err)
@@ -88,16 +89,16 @@ void iso_batcher_augment(iso_batcher *b, uint64_t seed, uint32_t epoch)
     b->ways = (iso_rng_key){seed, ISO_STREAM_AUGMENT, epoch};
 }
 
-void iso_batcher_turn(iso_batcher *b, bool standard)
+void iso_batcher_turn(iso_batcher *b, int way)
 {
+    bool turned = b->c->pictures && b->c->pictures->augment;
     b->augment = false;
-    b->standard = standard && b->c->pictures && b->c->pictures->augment;
+    b->way = way == ISO_STANDARD && !turned ? ISO_AS_IT_LIES : way;
 }
 
 static int way_of(const iso_batcher *b, int64_t cell)
 {
-    if (b->standard) return iso_picture_attitude(b->c->pictures, cell);
-    if (!b->augment) return 0;
+    if (!b->augment) return b->way == ISO_STANDARD ? iso_picture_attitude(b->c->pictures, cell) : b->way;
     iso_rng r = iso_rng_start(b->ways, (uint64_t)cell);
     return (int)(iso_rng_u32(&r) % (uint32_t)iso_picture_ways(b->c->pictures));
 }

@@ -43,8 +43,9 @@ iso_status iso_batcher_new(const iso_cells *c, int64_t max_cells, iso_batcher **
 void iso_batcher_free(iso_batcher *b);
 /* From now on images are augmented as (seed, epoch) and the image say; where the cells ask for it. */
 void iso_batcher_augment(iso_batcher *b, uint64_t seed, uint32_t epoch);
-/* From now on images stand in their standard attitude, or as they are; the former where the cells ask for it. */
-void iso_batcher_turn(iso_batcher *b, bool standard);
+/* From now on images stand that way (iso_picture), or ISO_STANDARD: in their standard attitude, where the cells ask for it, else as they are. */
+enum { ISO_AS_IT_LIES = 0, ISO_STANDARD = -1 };
+void iso_batcher_turn(iso_batcher *b, int way);
 /* The cells index[0..n-1]. The batch is lent until the next fill. */
 iso_status iso_batcher_fill(iso_batcher *b, iso_env *env, const iso_kernels *k, const int64_t *index, int64_t n,
                             iso_batch **batch, iso_error *err);

@@ -190,9 +190,31 @@ done:
 
 iso_status iso_embed(iso_evaluator *e, const int64_t *index, int64_t n, float *mu, float *variance, iso_error *err)
 {
-    iso_batcher_turn(e->batcher, true);
+    iso_batcher_turn(e->batcher, ISO_STANDARD);
     iso_status st = iso_evaluate(e, index, n, 0, 0, 0, &(iso_cell_scores){.mu = mu, .variance = variance}, err);
-    iso_batcher_turn(e->batcher, false);
+    iso_batcher_turn(e->batcher, ISO_AS_IT_LIES);
+    return st;
+}
+
+bool iso_can_embed_invariant(const iso_evaluator *e) { return e->c->pictures && e->c->pictures->augment; }
+
+iso_status iso_embed_invariant(iso_evaluator *e, const int64_t *index, int64_t n, float *mean, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    int64_t size = n * e->v->c.n_latent;
+    float *mu = NULL;
+    if (!iso_can_embed_invariant(e)) return iso_embed(e, index, n, mean, NULL, err);
+    int ways = iso_picture_ways(e->c->pictures);
+    ALLOC(mu, size, sizeof *mu);
+    for (int64_t i = 0; i < size; i++) mean[i] = 0;
+    for (int way = 0; way < ways; way++) {
+        iso_batcher_turn(e->batcher, way);
+        TRY(iso_evaluate(e, index, n, 0, 0, 0, &(iso_cell_scores){.mu = mu}, err));
+        for (int64_t i = 0; i < size; i++) mean[i] += mu[i] / (float)ways;
+    }
+done:
+    iso_batcher_turn(e->batcher, ISO_AS_IT_LIES);
+    iso_free(mu);
     return st;
 }
 

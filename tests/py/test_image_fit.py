@@ -37,6 +37,11 @@ def latent(path):
         return f["obsm/X_isolario"][:], f["obsm/X_isolario_var"][:]
 
 
+def invariant(path):
+    with h5py.File(path) as f:
+        return f["obsm/X_isolario_invariant"][:] if "obsm/X_isolario_invariant" in f else None
+
+
 def table(text):
     return list(csv.DictReader(text.splitlines(), delimiter="\t"))
 
@@ -97,11 +102,11 @@ def test_a_turned_image_lies_where_it_lay(isolario, cells, tmp_path, shape, turn
             for flip in (1, -1):
                 np.savez(tmp_path / "turned.npz", images=np.ascontiguousarray(np.rot90(images, turn, axes=(2, 3))[..., ::flip]))
                 isolario("embed", model, tmp_path / "turned.npz", "-o", tmp_path / "e.h5ad", "--force", "--quiet")
-                out.append(latent(tmp_path / "e.h5ad"))
+                out.append((*latent(tmp_path / "e.h5ad"), invariant(tmp_path / "e.h5ad")))
         return [np.array(a) for a in zip(*out)]
 
-    mu, variance = places(tmp_path / "run")
-    each, inside = places(tmp_path / "plain.safetensors")
+    mu, variance, mean = places(tmp_path / "run")
+    each, inside, none = places(tmp_path / "plain.safetensors")
     assert np.abs(each - each[0]).max() > 0.01, "the model itself sees how an image lies"
     x, y = np.arange(shape[1]) - (shape[1] - 1) / 2, np.arange(shape[0]) - (shape[0] - 1) / 2
     light = [np.ascontiguousarray(np.rot90(images, turn, axes=(2, 3))[..., ::flip]).sum(1) for turn in turns for flip in (1, -1)]
@@ -109,6 +114,20 @@ def test_a_turned_image_lies_where_it_lay(isolario, cells, tmp_path, shape, turn
     way = np.argmax((right > 0) & (down > 0) & ((right > down) | (len(light) == 4)), axis=0)
     cell = np.arange(len(way))
     assert np.abs(mu - each[way, cell]).max() < 1e-4 and np.abs(variance / inside[way, cell] - 1).max() < 1e-3
+    assert np.abs(mean - each.mean(0)).max() < 1e-5 and all(n is None for n in none)
+    assert np.array_equal(invariant(tmp_path / "run" / "latent.h5ad"), mean[0])
+
+
+def test_neighbours_are_those_of_cells_whichever_way_they_are_turned(run):
+    with h5py.File(run / "latent.h5ad") as f:
+        d, places = f["obsp/distances"], f["obsm/X_isolario_invariant"][:]
+        assert f["uns/neighbors/params/use_rep"][()] == b"X_isolario_invariant"
+        index, start, distance = d["indices"][:], d["indptr"][:], d["data"][:]
+    for i in range(0, len(places), 17):
+        away = np.linalg.norm(places - places[i], axis=1)
+        mine = slice(start[i], start[i + 1])
+        assert np.allclose(distance[mine], away[index[mine]], rtol=1e-4)
+        assert away[index[mine]].max() <= np.sort(away)[mine.stop - mine.start] * 1.0001
 
 
 def test_new_cells_have_the_units_of_the_file(isolario, cells, run, tmp_path):

@@ -95,6 +95,7 @@ def test_images_as_the_program(py, isolario, images, image_model, tmp_path):
 
     isolario("embed", tmp_path / "model.safetensors", tmp_path / "images.npz", "-o", tmp_path / "e.h5ad")
     same_bits(image_model.embed(images), embedded(tmp_path / "e.h5ad"))
+    same_bits([image_model.embed_invariant(images)], [np.asarray(anndata.read_h5ad(tmp_path / "e.h5ad").obsm["X_isolario_invariant"])])
     isolario("reconstruct", tmp_path / "model.safetensors", tmp_path / "images.npz", "-o", tmp_path / "r.npz")
     same_bits([image_model.reconstruct(images)], [np.load(tmp_path / "r.npz")["images"]])
     isolario("sample", tmp_path / "model.safetensors", "-n", 7, "--seed", 3, "-o", tmp_path / "s.npz")
