@@ -2,7 +2,7 @@
 
     python bench/images.py build/isolario synthetic [--seeds 3]
     python bench/images.py build/isolario real DATA [--sets yeast,bccd,bbbc005,dsb2018] [--seeds 1] [--no-torch] [--fit "--precision bf16"]
-    python bench/images.py build/isolario anomaly DATA [--sets yeast,bccd]
+    python bench/images.py build/isolario anomaly DATA [--sets yeast,bccd] [--fit "--precision bf16"]
     python bench/images.py build/isolario speed DATA
 
 DATA: a folder with yeast_5proteins, bccd_crops, dsb2018 and bbbc005_sim (docs/BENCHMARKS.md says what they are). Held out are whole
@@ -220,7 +220,7 @@ def anomaly(a, work):
             train, asked = ~strange & ~test, strange | test
             np.savez(work / "train.npz", images=images[train])
             np.savez(work / "asked.npz", images=images[asked])
-            run(a.program, "fit", work / "train.npz", "-o", work / "run", "--force", "--quiet")
+            run(a.program, "fit", work / "train.npz", "-o", work / "run", "--force", "--quiet", *a.fit.split())
             said = {}
             for row in csv.DictReader(run(a.program, "anomaly", work / "run", work / "asked.npz", "--quiet")[1].splitlines(), delimiter="\t"):
                 for key, strange_if in (("log_density", -1), ("elbo", -1), ("unexplained", 1), ("anomaly_p", -1)):
@@ -266,7 +266,7 @@ def main():
     a.add_argument("--first-seed", type=int, default=0)
     a.add_argument("--threads", type=int, default=2)
     a.add_argument("--no-torch", action="store_true")
-    a.add_argument("--fit", default="", help="more options of isolario fit, for synthetic and real")
+    a.add_argument("--fit", default="", help="more options of isolario fit; not for speed")
     a = a.parse_args()
     with tempfile.TemporaryDirectory() as work:
         globals()[a.what](a, Path(work))

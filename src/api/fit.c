@@ -34,13 +34,13 @@ iso_options *iso_resolve_options(const iso_options *o, bool images)
 }
 
 /* Epochs by default. scvi-tools: min(round(20000 / n * 400), 400). Ours for counts: 50, more for few cells so that there are
- * about 900 steps, fewer for very many; for images: about 9,000 steps; found on the data sets of docs/BENCHMARKS.md. */
+ * about 900 steps, fewer for very many; for images: about 18,000 steps; found on the data sets of docs/BENCHMARKS.md. */
 static int planned_epochs(const iso_options *o, int64_t n_train, bool images)
 {
     int64_t asked = iso_opt_int(o, "max_epochs"), batch = iso_opt_int(o, "batch_size");
     if (asked > 0) return (int)asked;
     if (images) {
-        double e = ceil(9000 / ceil((double)n_train / (double)batch));
+        double e = ceil(18000 / ceil((double)n_train / (double)batch));
         return e < 8 ? 8 : e > 300 ? 300 : (int)e;
     }
     if (strcmp(iso_opt_text(o, "preset"), "scvi") == 0) {
