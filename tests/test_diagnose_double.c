@@ -157,6 +157,22 @@ static void test_collapse_by_beta(void **state)
     assert_non_null(strstr(cure, "--kl-weight"));
 }
 
+/* Numbers of a model of whole fields of cells with a grid: z tells their focus, and nearly all pixels are the grid's. */
+static void test_worth_of_z_beside_a_grid(void **state)
+{
+    (void)state;
+    iso_diagnosis d = {.n_latent = 24, .active_units = 22, .kl = 10.2, .mutual_information = 2.9, .mutual_information_cap = 7, .kl_aggregate = 7.3,
+                       .nll = 752774.6, .shuffle_loss = 4134.8, .train_elbo = 13300, .held_out_elbo = 13394.6};
+    iso_diagnosis_judge(&d, true);
+    assert_int_equal(d.verdict, ISO_PRIOR_HOLE);
+    d.shuffle_loss = 133;
+    iso_diagnosis_judge(&d, true);
+    assert_int_equal(d.verdict, ISO_COLLAPSED);
+    d.shuffle_loss = 4134.8;
+    iso_diagnosis_judge(&d, false);
+    assert_int_equal(d.verdict, ISO_COLLAPSED);
+}
+
 static void test_collapse_when_decoder_sees_the_cell(void **state)
 {
     (void)state;
@@ -182,7 +198,7 @@ int main(void)
         cmocka_unit_test(test_linear_gaussian),
         cmocka_unit_test(test_linear_gaussian_cured),
         cmocka_unit_test(test_healthy),
-        cmocka_unit_test(test_collapse_by_beta),
+        cmocka_unit_test(test_worth_of_z_beside_a_grid), cmocka_unit_test(test_collapse_by_beta),
         cmocka_unit_test(test_collapse_when_decoder_sees_the_cell),
         cmocka_unit_test(test_free_bits_cure),
     };

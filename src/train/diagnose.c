@@ -94,16 +94,17 @@ static void per_dimension(iso_diagnosis *out, int64_t n, const float *mu, const 
 }
 
 /* The rules, first match first; thresholds as measured in the project's experiments (docs/MATH.md). */
-static void judge(iso_diagnosis *d)
+void iso_diagnosis_judge(iso_diagnosis *d, bool grid)
 {
+    double whole = fabs(grid ? d->held_out_elbo : d->nll);
     double gap = (d->train_elbo - d->held_out_elbo) / fabs(d->held_out_elbo);
     d->cure[0] = 0;
-    if (d->mutual_information < 0.5 || d->shuffle_loss < 0.01 * fabs(d->nll)) {
+    if (d->mutual_information < 0.5 || d->shuffle_loss < 0.01 * whole) {
         d->verdict = ISO_COLLAPSED;
         snprintf(d->text, sizeof d->text,
                  "The latent space is not used: z carries %.2f nats about a cell, and dealing it to other cells costs "
                  "the decoder %.2f of %.1f nats.",
-                 d->mutual_information, d->shuffle_loss, d->nll);
+                 d->mutual_information, d->shuffle_loss, whole);
         snprintf(d->cure, sizeof d->cure,
                  "Try --free-bits %d, a lower --kl-weight (1 is the ELBO), a longer --kl-warmup, or --kl-cycles 4; for "
                  "Gaussian laws see that sigma is learned.",
@@ -140,7 +141,7 @@ static void judge(iso_diagnosis *d)
                  "%d of %d latent dimensions are active; z tells %s%.1f nats about a cell, and dealing it to other "
                  "cells costs the decoder %.1f of %.1f nats.",
                  d->active_units, d->n_latent, d->capped ? "at least " : "", d->mutual_information, d->shuffle_loss,
-                 d->nll);
+                 whole);
     }
 }
 
@@ -217,7 +218,7 @@ iso_status iso_diagnose(iso_evaluator *e, const int64_t *held_out, int64_t n, co
     out->kl_aggregate_least = moment_kl(n + n_more, L, mu, variance, work);
     out->capped = out->mutual_information > 0.9 * out->mutual_information_cap;
     TRY(shuffle_loss(e, held_out, n, z, seed, out, err));
-    judge(out);
+    iso_diagnosis_judge(out, v->c.image.grid > 0);
     if (v->c.image.channels && v->c.likelihood->image->sigma > 0) blame_sigma(out, v->c.likelihood->image->sigma);
 done:
     iso_free(mu);

@@ -143,6 +143,9 @@ extern const char *const iso_verdict_names[];
  * used. train_elbo: of training cells in evaluation mode, scaled to the held-out cells' depth. */
 iso_status iso_diagnose(iso_evaluator *e, const int64_t *held_out, int64_t n, const int64_t *more, int64_t n_more,
                         double train_elbo, double held_out_elbo, uint64_t seed, iso_diagnosis *out, iso_error *err);
+/* Fills verdict, text and cure from the rest. grid: of a model with a grid, whose -log p(x|z), with the grid left to its prior, is that of
+ * details too sharp for z; what z is worth is then measured against the ELBO. */
+void iso_diagnosis_judge(iso_diagnosis *d, bool grid);
 void iso_diagnosis_clear(iso_diagnosis *d);
 
 #endif
