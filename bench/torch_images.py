@@ -103,6 +103,11 @@ def standing(x):
     return torch.stack([turned(image[None], int(w))[0].contiguous() for image, w in zip(x, way)])
 
 
+def placed(model, x):
+    """Means of q(z|x)."""
+    return torch.cat([model.encode(part.contiguous())[0] for part in x.split(256)]).numpy()
+
+
 def augmented(x):
     """One of them for each image."""
     way = torch.randint(ways(x), (len(x),))
@@ -161,12 +166,12 @@ def main():
         seconds.append(time.perf_counter() - start)
     model.eval()
     with torch.no_grad():
-        place = lambda x: torch.cat([model.encode(part.contiguous())[0] for part in x.split(256)]).numpy()
-        latent = {"as_it_lies": place(x), "attitude": place(standing(x)), "invariant": sum(place(turned(x, w)) for w in range(ways(x))) / ways(x)}
+        places = {"as_it_lies": placed(model, x), "attitude": placed(model, standing(x)),
+                  "invariant": sum(placed(model, turned(x, w)) for w in range(ways(x))) / ways(x)}
         held = x[test]
         elbo = -torch.cat([model(part)[1] for part in held.split(256)]).mean().item()
         again = torch.cat([model(part, draw=False)[2] for part in held.split(256)]).numpy()
-    np.savez(a.out, reconstructed=again, **latent)
+    np.savez(a.out, reconstructed=again, **places)
     print(json.dumps({"test_elbo": elbo, "epoch_s": statistics.median(seconds), "train_s": sum(seconds),
                       "step_ms": 1e3 * statistics.median(seconds) / per_epoch}))
 

@@ -198,7 +198,8 @@ int main(void)
         cmocka_unit_test(test_linear_gaussian),
         cmocka_unit_test(test_linear_gaussian_cured),
         cmocka_unit_test(test_healthy),
-        cmocka_unit_test(test_worth_of_z_beside_a_grid), cmocka_unit_test(test_collapse_by_beta),
+        cmocka_unit_test(test_worth_of_z_beside_a_grid),
+        cmocka_unit_test(test_collapse_by_beta),
         cmocka_unit_test(test_collapse_when_decoder_sees_the_cell),
         cmocka_unit_test(test_free_bits_cure),
     };

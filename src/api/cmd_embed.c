@@ -17,10 +17,7 @@ iso_status iso_cmd_embed(iso_env *env, const iso_options *o, const char *command
     ALLOC(mu, n * L, sizeof *mu);
     ALLOC(variance, n * L, sizeof *variance);
     TRY(iso_embed(s.evaluator, NULL, n, mu, variance, err));
-    if (iso_can_embed_invariant(s.evaluator)) {
-        ALLOC(invariant, n * L, sizeof *invariant);
-        TRY(iso_embed_invariant(s.evaluator, NULL, n, invariant, err));
-    }
+    TRY(iso_new_invariant(s.evaluator, n, &invariant, err));
     iso_h5ad_array obsm[3] = {{"X_isolario", L, mu}};
     int n_obsm = 1;
     if (!s.model->v.c.autoencoder) obsm[n_obsm++] = (iso_h5ad_array){"X_isolario_var", L, variance};

@@ -227,10 +227,7 @@ static iso_status make_map(iso_env *env, iso_run *r, iso_error *err)
     ALLOC(r->variance, n * L, sizeof *r->variance);
     TRY(iso_evaluator_new(env, &r->fitted.model->v, &r->fitted.bound.cells, &e, err));
     TRY(iso_embed(e, NULL, n, r->mu, r->variance, err));
-    if (iso_can_embed_invariant(e)) {
-        ALLOC(r->invariant, n * L, sizeof *r->invariant);
-        TRY(iso_embed_invariant(e, NULL, n, r->invariant, err));
-    }
+    TRY(iso_new_invariant(e, n, &r->invariant, err));
     if (!iso_opt_flag(r->options, "map")) goto done;
     iso_progress(env, 0.2, "neighbours, clusters, layout");
     TRY(iso_atlas_make(env, r->invariant ? r->invariant : r->mu, n, L, r->options, true, &r->atlas, err));

@@ -52,10 +52,7 @@ static iso_status measure_model(iso_env *env, iso_rivals *r, iso_fitted *f, iso_
     ALLOC(variance, n * L, sizeof *variance);
     TRY(iso_evaluator_new(env, &m->v, &f->bound.cells, &e, err));
     TRY(iso_embed(e, NULL, n, mu, variance, err));
-    if (iso_can_embed_invariant(e)) {
-        ALLOC(invariant, n * L, sizeof *invariant);
-        TRY(iso_embed_invariant(e, NULL, n, invariant, err));
-    }
+    TRY(iso_new_invariant(e, n, &invariant, err));
     TRY(iso_looked_made(env, f, e, &r->looked, mu, variance, (uint64_t)iso_opt_int(r->options, "seed"), &reconstructed, &generated, err));
     TRY(measure(env, r, reconstructed, generated, invariant ? invariant : mu, L, out, err));
     out->bits_per_dim = iso_bits_per_dim(m), out->seconds = f->history.seconds, out->active_units = m->summary.active_units;

@@ -34,7 +34,9 @@ done:
     return st;
 }
 
-/* Checks and binds; places the cells (no draws: out's mu and variance), or scores them. */
+enum { PLACE = 0, PLACE_ALL_WAYS = -1 };        /* in place of draws */
+
+/* Checks and binds; places the cells (out's mu and variance; or mu over all ways to turn an image), or scores them. */
 static iso_status score(iso_env *env, iso_model *m, const iso_dataset *d, int draws, int samples, uint64_t seed,
                         const iso_cell_scores *out, iso_error *err)
 {
@@ -44,7 +46,8 @@ static iso_status score(iso_env *env, iso_model *m, const iso_dataset *d, int dr
     TRY(check(env, d, m->v.c.likelihood, true, err));
     TRY(iso_bind(env, m, d, &b, err));
     TRY(iso_evaluator_new(env, &m->v, &b.cells, &e, err));
-    if (draws == 0) TRY(iso_embed(e, NULL, d->x.n_rows, out->mu, out->variance, err));
+    if (draws == PLACE) TRY(iso_embed(e, NULL, d->x.n_rows, out->mu, out->variance, err));
+    else if (draws == PLACE_ALL_WAYS) TRY(iso_embed_invariant(e, d->x.n_rows, out->mu, err));
     else TRY(iso_evaluate(e, NULL, d->x.n_rows, draws, samples, seed, out, err));
 done:
     iso_evaluator_free(e);
@@ -55,7 +58,7 @@ done:
 iso_status iso_model_embed(iso_env *env, iso_model *m, const iso_dataset *d, float *mean, float *variance,
                            iso_error *err)
 {
-    return score(env, m, d, 0, 0, 0, &(iso_cell_scores){.mu = mean, .variance = variance}, err);
+    return score(env, m, d, PLACE, 0, 0, &(iso_cell_scores){.mu = mean, .variance = variance}, err);
 }
 
 iso_status iso_model_score(iso_env *env, iso_model *m, const iso_dataset *d, int n_draws, int n_samples, uint64_t seed,
@@ -98,17 +101,8 @@ done:
 
 iso_status iso_model_embed_invariant(iso_env *env, iso_model *m, const iso_dataset *d, float *mean, iso_error *err)
 {
-    iso_status st = ISO_OK;
-    iso_bound b = {0};
-    iso_evaluator *e = NULL;
-    TRY(check_images(m, d->x.n_rows, err));
-    TRY(iso_bind(env, m, d, &b, err));
-    TRY(iso_evaluator_new(env, &m->v, &b.cells, &e, err));
-    TRY(iso_embed_invariant(e, NULL, d->x.n_rows, mean, err));
-done:
-    iso_evaluator_free(e);
-    iso_bound_clear(&b);
-    return st;
+    iso_status st = check_images(m, d->x.n_rows, err);
+    return st ? st : score(env, m, d, PLACE_ALL_WAYS, 0, 0, &(iso_cell_scores){.mu = mean}, err);
 }
 
 iso_status iso_model_reconstruct(iso_env *env, iso_model *m, const iso_dataset *d, float *pixels, iso_error *err)

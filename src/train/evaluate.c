@@ -196,25 +196,35 @@ iso_status iso_embed(iso_evaluator *e, const int64_t *index, int64_t n, float *m
     return st;
 }
 
-bool iso_can_embed_invariant(const iso_evaluator *e) { return e->c->pictures && e->c->pictures->augment; }
+static bool turns(const iso_evaluator *e) { return e->c->pictures && e->c->pictures->augment; }
 
-iso_status iso_embed_invariant(iso_evaluator *e, const int64_t *index, int64_t n, float *mean, iso_error *err)
+iso_status iso_embed_invariant(iso_evaluator *e, int64_t n, float *mean, iso_error *err)
 {
     iso_status st = ISO_OK;
     int64_t size = n * e->v->c.n_latent;
     float *mu = NULL;
-    if (!iso_can_embed_invariant(e)) return iso_embed(e, index, n, mean, NULL, err);
+    if (!turns(e)) return iso_embed(e, NULL, n, mean, NULL, err);
     int ways = iso_picture_ways(e->c->pictures);
     ALLOC(mu, size, sizeof *mu);
     for (int64_t i = 0; i < size; i++) mean[i] = 0;
     for (int way = 0; way < ways; way++) {
         iso_batcher_turn(e->batcher, way);
-        TRY(iso_evaluate(e, index, n, 0, 0, 0, &(iso_cell_scores){.mu = mu}, err));
+        TRY(iso_evaluate(e, NULL, n, 0, 0, 0, &(iso_cell_scores){.mu = mu}, err));
         for (int64_t i = 0; i < size; i++) mean[i] += mu[i] / (float)ways;
     }
 done:
     iso_batcher_turn(e->batcher, ISO_AS_IT_LIES);
     iso_free(mu);
+    return st;
+}
+
+iso_status iso_new_invariant(iso_evaluator *e, int64_t n, float **mean, iso_error *err)
+{
+    iso_status st = ISO_OK;
+    if (!turns(e)) return ISO_OK;
+    ALLOC(*mean, n * e->v->c.n_latent, sizeof **mean);
+    TRY(iso_embed_invariant(e, n, *mean, err));
+done:
     return st;
 }
 

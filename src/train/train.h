@@ -86,10 +86,11 @@ iso_status iso_evaluate(iso_evaluator *e, const int64_t *index, int64_t n, int d
 /* Where cells lie: mean and variance [n, L] (each may be NULL) of q(z|x). Of images of a model that was trained on turned ones, x is
  * turned to its standard attitude (iso_picture_attitude): how a cell happens to lie in its image then has no say in where it lies on the map. */
 iso_status iso_embed(iso_evaluator *e, const int64_t *index, int64_t n, float *mu, float *variance, iso_error *err);
-/* Of such images, too: mean [n, L], that of the means of q(z|x turned) over all ways to turn and flip x. It tells kinds of cells better than
- * one attitude, which changes all at once where light lies as much to either side; but it decodes to a rounder cell. Of others, the mean. */
-bool iso_can_embed_invariant(const iso_evaluator *e);
-iso_status iso_embed_invariant(iso_evaluator *e, const int64_t *index, int64_t n, float *mean, iso_error *err);
+/* Of such images, too: mean [n, L] of cells 0..n-1, that of the means of q(z|x turned) over all ways to turn and flip x. It tells kinds of cells
+ * better than one attitude, which changes all at once where light lies as much to either side; but it decodes to a rounder cell. Of others,
+ * iso_embed's mean. The second: in new memory, or NULL for others. */
+iso_status iso_embed_invariant(iso_evaluator *e, int64_t n, float *mean, iso_error *err);
+iso_status iso_new_invariant(iso_evaluator *e, int64_t n, float **mean, iso_error *err);
 /* -log p(x_i | z_i) of cells index[i] for z given [n, L]; loss [n]. */
 iso_status iso_evaluate_given(iso_evaluator *e, const int64_t *index, int64_t n, const float *z, double *loss,
                               iso_error *err);

@@ -4,6 +4,7 @@ The build folder is build/, or what the environment variable ISO_BUILD names.
 """
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -45,6 +46,15 @@ def isolario(program):
         return done
 
     return run
+
+
+@pytest.fixture(scope="session")
+def bound():
+    """Words before a command that make permissions bind it, the superuser's too."""
+    if os.geteuid() != 0:
+        return []
+    assert shutil.which("setpriv"), "setpriv, of util-linux, is missing"
+    return ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
 
 
 @pytest.fixture(scope="session")

@@ -265,7 +265,7 @@ def test_round_trip_from_the_page(isolario, annotate, paul15, tmp_path_factory):
     playwright = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium")
     if not chromium:
-        pytest.skip("chromium is not installed")
+        pytest.skip("chromium is not installed; scripts/packages.sh test does that")
     folder = tmp_path_factory.mktemp("annotate") / "run"
     isolario("fit", paul15, "-o", folder, "--labels-key", "cluster", "--max-epochs", 5, "-q")
     isolario("explore", folder, "--key", "cluster", "-o", folder.parent / "map.html")

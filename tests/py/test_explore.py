@@ -18,7 +18,7 @@ h5py = pytest.importorskip("h5py")
 np = pytest.importorskip("numpy")
 ndimage = pytest.importorskip("scipy.ndimage")
 
-needs_browser = pytest.mark.skipif(not shutil.which("chromium"), reason="chromium is not installed")
+needs_browser = pytest.mark.skipif(not shutil.which("chromium"), reason="chromium is not installed; scripts/packages.sh test does that")
 
 
 @pytest.fixture(scope="module")
@@ -413,7 +413,7 @@ def test_listens_on_this_machine_alone(server):
         s.connect(("192.0.2.1", 9))            # nothing is sent: asks for the address that leads outward
         own = s.getsockname()[0]
     if own.startswith("127."):
-        pytest.skip("this machine has no other address")
+        pytest.skip("this machine has no network, so no address that others could use")
     with pytest.raises(OSError):
         socket.create_connection((own, port), timeout=5)
 

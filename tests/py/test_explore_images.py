@@ -14,7 +14,7 @@ from browser import Browser
 
 np = pytest.importorskip("numpy")
 
-pytestmark = pytest.mark.skipif(not shutil.which("chromium"), reason="chromium is not installed")
+pytestmark = pytest.mark.skipif(not shutil.which("chromium"), reason="chromium is not installed; scripts/packages.sh test does that")
 SIZE = 32
 
 

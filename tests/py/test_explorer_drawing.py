@@ -11,7 +11,7 @@ pytest.importorskip("playwright.sync_api")
 
 from test_explorer_page import CHROMIUM, chromium, colors, dense, run, saved, show  # noqa: E402, F401
 
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed")
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed; scripts/packages.sh test does that")
 
 # From here on frames may have this much work, whatever they take.
 HOLD = "(work) => { const p = isolario.app.picture.painter; p.leastPiece = 0; p.budget.work = work; p.budget.took = () => {}; }"

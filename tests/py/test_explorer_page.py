@@ -14,7 +14,7 @@ np = pytest.importorskip("numpy")
 playwright = pytest.importorskip("playwright.sync_api")
 
 CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed")
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed; scripts/packages.sh test does that")
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--use-gl=angle", "--use-angle=swiftshader",
          "--enable-unsafe-swiftshader"]
 MANY = 100_000

@@ -396,7 +396,7 @@ def test_every_allocation_may_fail(tool, folder, tmp_path, kind):
     assert done.returncode == 0 and int(done.stdout) > 3, done.stderr
 
 
-@pytest.mark.skipif("ISO_IMAGE_DATA" not in os.environ, reason="ISO_IMAGE_DATA names no folder of real images")
+@pytest.mark.skipif("ISO_IMAGE_DATA" not in os.environ, reason="set ISO_IMAGE_DATA to a folder of your own TIFF and PNG files to have them read beside tifffile and Pillow")
 def test_real_files(read):
     """Every image file below the folder that ISO_IMAGE_DATA names, against tifffile and Pillow."""
     files = [p for p in sorted(Path(os.environ["ISO_IMAGE_DATA"]).rglob("*")) if p.suffix in (".tif", ".png")]

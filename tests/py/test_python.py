@@ -404,7 +404,7 @@ def test_install(py, root, tmp_path):
     """With pip, from the sources, without a network."""
     for needed in ("pip", "setuptools"):
         if not importlib.util.find_spec(needed):
-            pytest.skip(f"{needed} is not installed")
+            pytest.skip(f"{needed} is not installed here; scripts/venv.sh makes an environment that has it")
     shutil.copytree(root / "python", tmp_path / "python", ignore=shutil.ignore_patterns("build", "*.egg-info", "__pycache__"))
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--target",
                     tmp_path / "site", tmp_path / "python"], check=True, capture_output=True, timeout=120)

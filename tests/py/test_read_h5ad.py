@@ -457,6 +457,4 @@ def test_anndata_0_6_fixed_width_names(dump, tmp_path):
 
 def test_paul15(dump, paul15):
     """The data that comes with the project."""
-    if not paul15.exists():
-        pytest.skip(f"{paul15} is missing")
     assert_same(dump(paul15), anndata.read_h5ad(paul15))

@@ -8,7 +8,7 @@ import pytest
 
 from browser import Browser
 
-pytestmark = pytest.mark.skipif(not shutil.which("chromium"), reason="chromium is not installed")
+pytestmark = pytest.mark.skipif(not shutil.which("chromium"), reason="chromium is not installed; scripts/packages.sh test does that")
 
 HOSTILE = '</script><img src=x onerror="document.documentElement.dataset.error=\'broken out\'">'
 
