@@ -223,13 +223,13 @@ done:
     return st;
 }
 
-/* Adds the images of `one`; room: how many `all` has memory for. Columns of single files are not kept. */
-static iso_status append(iso_images *all, iso_images *one, int64_t *room, iso_error *err)
+/* Adds the images of `one`; room: how many `all` has memory for; left: how many more files there are. Columns of single files are not kept. */
+static iso_status append(iso_images *all, iso_images *one, int64_t left, int64_t *room, iso_error *err)
 {
     iso_status st = ISO_OK;
     int64_t image = all->channels * all->height * all->width, n = all->n + one->n;
     if (n > *room) {
-        int64_t more = n > 2 * *room ? n : 2 * *room, values, old = all->n * image;
+        int64_t more = n + (left > n / 4 ? left : n / 4), values, old = all->n * image; /* room for one a file: most files hold one */
         FAIL_IF(!iso_mul(more, image, &values), ISO_EMEMORY, "out of memory for %lld images", (long long)n);
         float *pixels = iso_realloc(all->pixels, old, values, sizeof *pixels);
         FAIL_IF(!pixels, ISO_EMEMORY, "out of memory for %lld images", (long long)n);
@@ -258,7 +258,7 @@ static iso_status read_folder(iso_env *env, const iso_image_files *f, iso_images
         FAIL_IF(iso_env_interrupted(env), ISO_EINTERRUPT, "interrupted while reading %s", f->paths[i]);
         TRY(iso_images_read_file(env, f->paths[i], f->names[i], &one, err));
         TRY(check_alike(im, &one, f->paths[0], f->paths[i], err));
-        TRY(append(im, &one, &room, err));
+        TRY(append(im, &one, f->n - i - 1, &room, err));
         iso_images_clear(&one);
     }
 done:
