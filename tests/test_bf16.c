@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "kernel/layer.h"
 #include "likelihood/laws.h"
+#include "op/likelihood_genes.h"
 #include "op/op.h"
 
 #include <math.h>
@@ -97,22 +98,18 @@ static double listen(const iso_stepper *s, int64_t from, int64_t n, const real *
     return iso_kernels_best()->sum_squares(g, n);
 }
 
-/* half: y and d are in y_half and d_half. */
-static iso_bf16 y_half[CELLS * OUT], d_half[CELLS * OUT];
-static void run_kept(arrays *a, bool bf16, bool half, bool add, iso_env *env, listener *l, double *squares)
+static void run(arrays *a, bool bf16, bool add, iso_env *env, listener *l, double *squares)
 {
     real *work = iso_calloc(iso_layer_work(CELLS, IN, OUT), sizeof *work);
-    iso_node n = {.op = &iso_op_linear, .n_in = 3, .i = {bf16, half}};
+    iso_node n = {.op = &iso_op_linear, .n_in = 3, .i = {bf16}};
     iso_settings settings = {.training = true, .stepper = l ? &l->stepper : NULL, .squares = squares};
     iso_args args = {.env = env, .kernels = iso_kernels_best(), .node = &n, .settings = &settings, .rows = CELLS, .cols = OUT,
-                     .in_rows = {CELLS, OUT, 1}, .in_cols = {IN, IN, OUT}, .in = {a->x, a->w, a->b}, .out = half ? (real *)y_half : a->y, .d_out = half ? (const real *)d_half : a->d,
+                     .in_rows = {CELLS, OUT, 1}, .in_cols = {IN, IN, OUT}, .in = {a->x, a->w, a->b}, .out = a->y, .d_out = a->d,
                      .d_in = {a->dx, a->dw, a->db}, .add = {add, add, add}, .work = work, .squares = {NULL, squares, NULL}};
     iso_op_linear.forward(&args);
     iso_op_linear.backward(&args);
     iso_free(work);
 }
-
-static void run(arrays *a, bool bf16, bool add, iso_env *env, listener *l, double *squares) { run_kept(a, bf16, false, add, env, l, squares); }
 
 /* By tiles where the CPU has them, else by products: the same as on rounded numbers. */
 static void linear_rounds_its_operands(void **state)
@@ -189,58 +186,128 @@ static void linear_is_exact(void **state)
     iso_env_free(env);
 }
 
-/* What comes out kept in bfloat16, and the gradient by it: the same numbers, rounded. */
-static void linear_keeps_half(void **state)
+/* What comes out, and the gradient by it, by column: against sums in double. Both lie at the end of memory of their size, where the
+ * sanitizers see what is read or written beside them. */
+typedef struct by_column { int B, K, N; bool bf16, add, stepped, no_dx, no_work, no_bias; } by_column;
+
+static double of_number(const real *x, int64_t i, bool bf16) { return bf16 ? (double)widened(((const iso_bf16 *)x)[i]) : (double)x[i]; }
+static void expect(double got, double before, double sum, double size, double close)
 {
-    (void)state;
-    static arrays plain, kept;
-    static iso_bf16 want[CELLS * OUT];
-    iso_env *env = iso_env_new(2);
-    iso_rng r = iso_rng_start((iso_rng_key){.seed = 5, .stream = ISO_STREAM_TEST}, 0);
-    for (int i = 0; i < CELLS * IN; i++) kept.x[i] = plain.x[i] = (real)iso_rng_normal(&r);
-    for (int i = 0; i < OUT * IN; i++) kept.w[i] = plain.w[i] = (real)iso_rng_normal(&r);
-    for (int i = 0; i < OUT; i++) kept.b[i] = plain.b[i] = (real)iso_rng_normal(&r);
-    for (int i = 0; i < CELLS * OUT; i++) plain.d[i] = rounded((real)iso_rng_normal(&r));
-    iso_kernels_best()->to_bf16(plain.d, d_half, CELLS * OUT);
-    for (int add = 0; add < 2; add++) {
-        run(&plain, true, add, env, NULL, NULL);
-        run_kept(&kept, true, true, add, env, NULL, NULL);
-        iso_kernels_best()->to_bf16(plain.y, want, CELLS * OUT);
-        assert_memory_equal(y_half, want, sizeof want);
-        assert_memory_equal(kept.dx, plain.dx, sizeof plain.dx);
-        assert_memory_equal(kept.dw, plain.dw, sizeof plain.dw);
-        assert_memory_equal(kept.db, plain.db, sizeof plain.db);
-    }
-    iso_env_free(env);
+    assert_true(fabs(got - before - sum) <= close * (size + fabs(before) + 1e-30));
 }
 
-/* The likelihood's way back with heads in 16 bits: what forward left, times the gradient of the loss, beside it or in its place. */
+static real *normals(iso_rng *r, int64_t n, bool round)
+{
+    real *x = iso_calloc(n, sizeof *x);
+    for (int64_t i = 0; i < n; i++) x[i] = round ? rounded((real)iso_rng_normal(r)) : (real)iso_rng_normal(r);
+    return x;
+}
+
+static real *copied(const real *x, int64_t n)
+{
+    real *y = iso_calloc(n, sizeof *y);
+    memcpy(y, x, (size_t)n * sizeof *x);
+    return y;
+}
+
+static void check_by_column(const by_column *c)
+{
+    static listener l = {.stepper = {listen}};
+    const double close = 5e-7;                               /* of the sum of sizes */
+    const int n_x = c->B, n_in = c->K, n_out = c->N;
+    const int64_t size = c->bf16 ? sizeof(iso_bf16) : sizeof(real);
+    iso_rng r = iso_rng_start((iso_rng_key){.seed = 5, .stream = ISO_STREAM_TEST}, 0);
+    real *x = normals(&r, n_x * n_in, c->bf16), *w = normals(&r, n_out * n_in, c->bf16), *b = normals(&r, n_out, false), *d = normals(&r, n_out * n_x, c->bf16), *first[3] = {0};
+    void *y = iso_calloc(n_out * n_x, size), *d_kept = iso_calloc(n_out * n_x, size);
+    if (c->bf16) iso_kernels_best()->to_bf16(d, d_kept, n_out * n_x);
+    else memcpy(d_kept, d, (size_t)(n_out * n_x) * sizeof *d);
+    const real *before[3] = {normals(&r, n_x * n_in, false), normals(&r, n_out * n_in, false), normals(&r, n_out, false)};
+    const int64_t sizes[3] = {n_x * n_in, n_out * n_in, n_out};
+    double squares = 0, want_squares = 0;
+    for (int threads = 1; threads < 3; threads++) {
+        real *g[3], *work = c->no_work ? NULL : iso_calloc(iso_layer_work(n_x, n_in, n_out), sizeof *work);
+        for (int i = 0; i < 3; i++) g[i] = copied(before[i], sizes[i]);
+        iso_env *env = iso_env_new(threads);
+        iso_node n = {.op = &iso_op_linear, .n_in = 3, .i = {c->bf16, 1}};
+        iso_settings settings = {.training = true, .stepper = c->stepped ? &l.stepper : NULL, .squares = &squares};
+        iso_args a = {.env = env, .kernels = iso_kernels_best(), .node = &n, .settings = &settings, .rows = n_x, .cols = n_out, .in_rows = {n_x, n_out, 1}, .in_cols = {n_in, n_in, n_out},
+                      .in = {x, w, c->no_bias ? NULL : b}, .out = y, .d_out = d_kept, .d_in = {c->no_dx ? NULL : g[0], g[1], c->no_bias ? NULL : g[2]},
+                      .add = {c->add, c->add && !c->stepped, c->add}, .work = work, .squares = {NULL, c->stepped ? &squares : NULL, NULL}};
+        iso_op_linear.forward(&a);
+        iso_op_linear.backward(&a);
+        if (c->stepped) memcpy(g[1], l.dw, (size_t)(n_out * n_in) * sizeof *w);
+        for (int i = 0; i < 3; i++) {
+            if (first[i]) assert_memory_equal(first[i], g[i], (size_t)sizes[i] * sizeof(real)), iso_free(g[i]);
+            else first[i] = g[i];
+        }
+        iso_free(work);
+        iso_env_free(env);
+    }
+    for (int o = 0; o < n_out; o++) {
+        double all = 0, all_size = 0;
+        for (int i = 0; i < n_x; i++) {
+            double sum = c->no_bias ? 0 : (double)b[o], sum_size = fabs(sum);
+            for (int k = 0; k < n_in; k++) { double p = (double)x[i * n_in + k] * (double)w[o * n_in + k]; sum += p, sum_size += fabs(p); }
+            expect(of_number(y, o * n_x + i, c->bf16), 0, sum, c->bf16 ? sum_size + fabs(sum) / 256 / close : sum_size, close);
+            all += (double)d[o * n_x + i], all_size += fabs((double)d[o * n_x + i]);
+        }
+        if (!c->no_bias) expect((double)first[2][o], c->add ? (double)before[2][o] : 0, all, all_size, close);
+        for (int k = 0; k < n_in; k++) {
+            double sum = 0, sum_size = 0, got = (double)first[1][o * n_in + k];
+            for (int i = 0; i < n_x; i++) { double p = (double)d[o * n_x + i] * (double)x[i * n_in + k]; sum += p, sum_size += fabs(p); }
+            expect(got, c->add && !c->stepped ? (double)before[1][o * n_in + k] : 0, sum, sum_size, close);
+            want_squares += got * got;
+        }
+    }
+    if (c->stepped) expect(squares, 0, want_squares, want_squares, 1e-6);
+    for (int i = 0; i < n_x; i++)
+        for (int k = 0; k < n_in; k++) {
+            double sum = 0, sum_size = 0;
+            for (int o = 0; o < n_out; o++) { double p = (double)d[o * n_x + i] * (double)w[o * n_in + k]; sum += p, sum_size += fabs(p); }
+            if (c->no_dx) assert_true(first[0][i * n_in + k] == before[0][i * n_in + k]);
+            else expect((double)first[0][i * n_in + k], c->add ? (double)before[0][i * n_in + k] : 0, sum, sum_size, close);
+        }
+    for (int i = 0; i < 3; i++) iso_free((void *)(uintptr_t)before[i]), iso_free(first[i]);
+    iso_free(x), iso_free(w), iso_free(b), iso_free(d), iso_free(y), iso_free(d_kept);
+}
+
+static void linear_by_column(void **state)
+{
+    (void)state;
+    static const int sizes[][3] = {{128, 40, 300}, {64, 32, 144}, {47, 45, 300}, {32, 20, 77}, {5, 33, 300}, {1, 45, 77}, {3, 7, 4}, {33, 1, 160}};
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+        for (int how = 0; how < 64; how++)
+            check_by_column(&(by_column){sizes[s][0], sizes[s][1], sizes[s][2], .bf16 = how & 1, .add = how & 2, .stepped = how & 4, .no_dx = how & 8,
+                                         .no_bias = how & 16, .no_work = (how & 33) == 32});
+}
+
+/* The likelihood's way back with heads genes first in 16 bits: what forward left, times the gradient of the loss, beside it or in its place. */
 static void heads_are_scaled(void **state)
 {
     (void)state;
     enum { B = 3, G = 400 };                                 /* more than one run of numbers */
-    static iso_bf16 mean[B * G], d[B * G], want[B * G];
-    static real left[B * G], saved[G + B], loss;
+    static iso_bf16 mean[G * B], d[G * B], want[G * B];
+    static real left[G * B], saved[G + B], dispersion[G], loss;
     const int64_t indptr[B + 1] = {0, 1, 1, 2};
     const int32_t genes[] = {7, 399};
     const float counts[] = {3, 1};
     iso_env *env = iso_env_new(1);
     iso_rng r = iso_rng_start((iso_rng_key){.seed = 9, .stream = ISO_STREAM_TEST}, 0);
-    real library[B] = {2, 3, 4}, *work = iso_calloc(400 * G, sizeof *work);
+    real library[B] = {2, 3, 4}, *work = iso_calloc(iso_likelihood_genes_work(B, G) + B, sizeof *work);
     const iso_batch batch = {.n = B, .x = {B, G, indptr, genes, counts}};
     const iso_settings settings = {.training = true};
-    const iso_node n = {.op = &iso_op_likelihood, .n_in = 4, .i = {0, 0, 1}, .pointer = &iso_likelihood_poisson};
+    const iso_node n = {.op = &iso_op_likelihood, .n_in = 4, .i = {0, 0, ISO_GENES_FIRST_BF16}, .pointer = &iso_likelihood_nb};
     for (int in_place = 0; in_place < 2; in_place++)
         for (real up = 1; up > 0; up -= (real)0.75) {
-            for (int i = 0; i < B * G; i++) left[i] = (real)iso_rng_normal(&r);
-            iso_kernels_best()->to_bf16(left, mean, B * G);
+            for (int i = 0; i < G * B; i++) left[i] = (real)iso_rng_normal(&r);
+            iso_kernels_best()->to_bf16(left, mean, G * B);
             iso_args a = {.env = env, .kernels = iso_kernels_best(), .node = &n, .batch = &batch, .settings = &settings, .rows = 1, .cols = 1,
-                          .in_rows = {B, 0, 0, B}, .in_cols = {G, 0, 0, 1}, .in = {(real *)mean, NULL, NULL, library}, .out = &loss,
+                          .in_rows = {B, 0, 1, B}, .in_cols = {G, 0, G, 1}, .in = {(real *)mean, NULL, dispersion, library}, .out = &loss,
                           .saved = {(real *)mean, NULL, saved}, .work = work};
             iso_op_likelihood.forward(&a);
-            iso_kernels_best()->from_bf16(mean, left, B * G);
-            for (int i = 0; i < B * G; i++) left[i] *= up;
-            iso_kernels_best()->to_bf16(left, want, B * G);
+            iso_kernels_best()->from_bf16(mean, left, G * B);
+            for (int i = 0; i < G * B; i++) left[i] *= up;
+            iso_kernels_best()->to_bf16(left, want, G * B);
             a.d_out = &up, a.d_in[0] = in_place ? (real *)mean : (real *)d;
             iso_op_likelihood.backward(&a);
             assert_memory_equal(a.d_in[0], want, sizeof want);
@@ -251,6 +318,6 @@ static void heads_are_scaled(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(rounding), cmocka_unit_test(products), cmocka_unit_test(linear_rounds_its_operands), cmocka_unit_test(linear_keeps_half), cmocka_unit_test(linear_is_exact), cmocka_unit_test(heads_are_scaled)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(rounding), cmocka_unit_test(products), cmocka_unit_test(linear_rounds_its_operands), cmocka_unit_test(linear_by_column), cmocka_unit_test(linear_is_exact), cmocka_unit_test(heads_are_scaled)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

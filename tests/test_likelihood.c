@@ -188,38 +188,6 @@ static void same_bits(void **state)
 
 static const iso_lik_point points[] = {{0.02, 0.7, -1}, {1.3, 0.2, 0.5}, {4, 1e7, -3}, {30, 5, -40}, {2.5, 1e-9, 3}};
 
-/* Heads kept in bfloat16: what the law says of their values, and its gradients by them to the nearest bfloat16. In place, as in training. */
-static void heads_of_16_bits(void **state)
-{
-    (void)state;
-    enum { B = 6, G = 700, N = B * G };
-    static iso_bf16 mean[N], dropout[N], want[N];
-    for (int l = 0; golden[l].law; l++)
-        for (int k = 0; iso_kernel_table[k]; k++) {
-            if (!iso_kernel_table[k]->supported()) continue;
-            const iso_kernels *kernels = iso_kernel_table[k];
-            cells c = cells_random(golden[l].law, B, G, 2);
-            kernels->to_bf16(c.mean, mean, N), kernels->from_bf16(mean, c.mean, N);
-            kernels->to_bf16(c.dropout, dropout, N), kernels->from_bf16(dropout, c.dropout, N);
-            real loss[B], d_library[B], d_dispersion[2 * G];
-            run_with(kernels, &c);
-            memcpy(loss, c.loss, sizeof loss), memcpy(d_library, c.d_log_library, sizeof d_library), memcpy(d_dispersion, c.d_dispersion, sizeof d_dispersion);
-            c.a.half = true;
-            c.a.mean = c.a.d_mean = (real *)mean;
-            if (c.a.dropout) c.a.dropout = c.a.d_dropout = (real *)dropout;
-            else c.a.d_dropout = NULL;
-            run_with(kernels, &c);
-            assert_memory_equal(c.loss, loss, sizeof loss);
-            assert_memory_equal(c.d_log_library, d_library, sizeof d_library);
-            assert_memory_equal(c.d_dispersion, d_dispersion, sizeof d_dispersion);
-            kernels->to_bf16(c.d_mean, want, N);
-            assert_memory_equal(mean, want, sizeof want);
-            if (!c.a.dropout) continue;
-            kernels->to_bf16(c.d_dropout, want, N);
-            assert_memory_equal(dropout, want, sizeof want);
-        }
-}
-
 static void mass_is_one(void **state)
 {
     (void)state;
@@ -354,7 +322,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reference_is_golden), cmocka_unit_test(rows_are_golden), cmocka_unit_test(polynomials),
-        cmocka_unit_test(stirling_terms), cmocka_unit_test(cells_are_the_reference), cmocka_unit_test(same_bits), cmocka_unit_test(heads_of_16_bits),
+        cmocka_unit_test(stirling_terms), cmocka_unit_test(cells_are_the_reference), cmocka_unit_test(same_bits),
         cmocka_unit_test(mass_is_one), cmocka_unit_test(samples_follow), cmocka_unit_test(extremes_stay_finite),
         cmocka_unit_test(dispersion_is_held), cmocka_unit_test(names),
     };

@@ -15,53 +15,50 @@ bool iso_tiles_usable(void)
     return iso_kernels_best() == iso_kernel_table[0] && __builtin_cpu_supports("avx512bf16") && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 }
 
-/* x [rows, cols] as it is: to [padded rows, padded cols]. */
+/* x [rows, cols] as it is, as the A of a product: to [padded rows, padded cols]. */
 static inline void lay_rows(const float *x, int64_t rows, int64_t cols, in_parts p, iso_bf16 *to)
 {
     int64_t width = iso_layer_padded(cols);
     for (int64_t r = 0; r < iso_layer_padded(rows); r++, to += width)
         for (int64_t c = 0; c < width; c += PAIR) {
             const float *from = x + r * cols + c;
+            _mm_prefetch(from + PAGE, _MM_HINT_T0), _mm_prefetch(from + PAGE + TILE, _MM_HINT_T0);
             int64_t left = r < rows ? cols - c : 0;
             __m512 first = load(from, left), second = load(from + TILE, left - TILE);
             for (int k = 0; k < p.n; k++) _mm512_storeu_si512(to + c + k * p.apart, next_part(&first, &second));
         }
 }
 
-/* Two rows of PAIR numbers, the first n0 and n1 of each: x as float, or as numbers of 16 bits. */
+/* Two rows of PAIR numbers, the first n0 and n1 of each. */
 typedef struct two_rows { __m512 a[2], b[2]; } two_rows;
-static inline two_rows read_whole(const float *x, int64_t step, int64_t n0, int64_t n1)
+static inline two_rows read_two(const float *x, int64_t step, int64_t n0, int64_t n1)
 {
     _mm_prefetch(x + PAIR * step, _MM_HINT_T0), _mm_prefetch(x + PAIR * step + TILE, _MM_HINT_T0);
     _mm_prefetch(x + (PAIR + 1) * step, _MM_HINT_T0), _mm_prefetch(x + (PAIR + 1) * step + TILE, _MM_HINT_T0);
     return (two_rows){{load(x, n0), load(x + TILE, n0 - TILE)}, {load(x + step, n1), load(x + step + TILE, n1 - TILE)}};
 }
 
-static inline __mmask32 the_first_of_row(int64_t left) { return (__mmask32)(left >= PAIR ? 0xffffffff : left > 0 ? (1u << left) - 1 : 0); }
-static inline two_rows read_half(const iso_bf16 *x, int64_t step, int64_t n0, int64_t n1)
+/* The same numbers of two rows side by side, from `which`_row: 0, those of the rows' first halves; 1, of their second. */
+static inline __m512i side_by_side(__m512i a, __m512i b, int which)
 {
-    _mm_prefetch(x + PAIR * step, _MM_HINT_T0), _mm_prefetch(x + (PAIR + 1) * step, _MM_HINT_T0);
-    __m512i a = _mm512_maskz_loadu_epi16(the_first_of_row(n0), x), b = _mm512_maskz_loadu_epi16(the_first_of_row(n1), x + step);
-    return (two_rows){{first_of_row(a), second_of_row(a)}, {first_of_row(b), second_of_row(b)}};
+    const __m512i order = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    const __m512i pairs = _mm512_or_si512(order, _mm512_slli_epi32(_mm512_add_epi32(order, _mm512_set1_epi32(PAIR)), 16));
+    return _mm512_permutex2var_epi16(a, which ? _mm512_add_epi16(pairs, _mm512_set1_epi16(TILE)) : pairs, b);
 }
 
-/* A gradient d [rows, cols <= ISO_LAYER_COLUMNS], of numbers of 16 bits if `half`, its rows `step` numbers apart: by_row as lay_rows,
- * by_column its transpose as lay_rows, (+)= sum [cols] of its rows. Row by row, and fetched ahead, as a row of a wide layer is far from
- * the next. */
-static inline void lay_gradient(const void *d, bool half, int64_t rows, int64_t cols, int64_t step, in_parts p, iso_bf16 *by_row, iso_bf16 *by_column,
-                                bool add, float *sum)
+/* A gradient d [rows, cols <= ISO_LAYER_COLUMNS], its rows `step` numbers apart: by_row as lay_rows, by_column its transpose as lay_rows,
+ * (+)= sum [cols] of its rows. Row by row, and fetched ahead, as a row of a wide layer is far from the next. */
+static inline void lay_gradient(const float *d, int64_t rows, int64_t cols, int64_t step, in_parts p, iso_bf16 *by_row, iso_bf16 *by_column, bool add, float *sum)
 {
     int64_t width = iso_layer_padded(cols), height = iso_layer_padded(rows);
     float total[ISO_LAYER_COLUMNS] = {0};
-    const __m512i order = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), next = _mm512_set1_epi16(TILE);
-    const __m512i pairs = _mm512_or_si512(order, _mm512_slli_epi32(_mm512_add_epi32(order, _mm512_set1_epi32(PAIR)), 16));     /* of two rows of PAIR */
     for (int64_t r = 0; r < height; r += PAIR)
         for (int64_t c = 0; c < width; c += PAIR) {
             __m512 low = _mm512_loadu_ps(total + c), high = _mm512_loadu_ps(total + c + TILE);
             two_rows all[TILE];
             for (int i = 0; i < TILE; i++) {
-                int64_t even = r + 2 * i, at = even * step + c, n0 = even < rows ? cols - c : 0, n1 = even + 1 < rows ? cols - c : 0;
-                all[i] = half ? read_half((const iso_bf16 *)d + at, step, n0, n1) : read_whole((const float *)d + at, step, n0, n1);
+                int64_t even = r + 2 * i;
+                all[i] = read_two(d + even * step + c, step, even < rows ? cols - c : 0, even + 1 < rows ? cols - c : 0);
                 low = _mm512_add_ps(_mm512_add_ps(low, all[i].a[0]), all[i].b[0]), high = _mm512_add_ps(_mm512_add_ps(high, all[i].a[1]), all[i].b[1]);
             }
             _mm512_storeu_ps(total + c, low);
@@ -73,7 +70,7 @@ static inline void lay_gradient(const void *d, bool half, int64_t rows, int64_t 
                     iso_bf16 *to = by_row + k * p.apart + (r + 2 * i) * width + c;
                     _mm512_storeu_si512(to, a);
                     _mm512_storeu_si512(to + width, b);
-                    left[i] = _mm512_permutex2var_epi16(a, pairs, b), right[i] = _mm512_permutex2var_epi16(a, _mm512_add_epi16(pairs, next), b);
+                    left[i] = side_by_side(a, b, 0), right[i] = side_by_side(a, b, 1);
                 }
                 transpose(left);
                 transpose(right);
@@ -87,6 +84,78 @@ static inline void lay_gradient(const void *d, bool half, int64_t rows, int64_t 
     for (int64_t c = 0; sum && c < cols; c++) sum[c] = (add ? sum[c] : 0) + total[c];
 }
 
+static inline __mmask32 the_first_of_row(int64_t left) { return (__mmask32)(left >= PAIR ? 0xffffffff : left > 0 ? (1u << left) - 1 : 0); }
+
+/* The same numbers of two rows, of the first in the lower half of a word: odd, those of odd columns. */
+static inline __m512i in_words(__m512i low, __m512i high, bool odd)
+{
+    const __mmask32 upper = 0xaaaaaaaa;
+    return odd ? _mm512_mask_blend_epi16(upper, _mm512_srli_epi32(low, 16), high) : _mm512_mask_blend_epi16(upper, low, _mm512_slli_epi32(high, 16));
+}
+
+/* PAIR rows of as many numbers, `step` apart, zeros from row n and column `left` on: of 16 bits if `half`, to row; else to first and second. */
+static inline void read_rows(const void *d, bool half, int64_t at, int64_t step, int64_t n, int64_t left, __m512i *row, __m512 *first, __m512 *second)
+{
+    for (int i = 0; i < PAIR; i++, at += step) {
+        int64_t here = i < n ? left : 0;
+        if (half) row[i] = _mm512_maskz_loadu_epi16(the_first_of_row(here), (const iso_bf16 *)d + at);
+        else first[i] = load((const float *)d + at, here), second[i] = load((const float *)d + at + TILE, here - TILE);
+    }
+}
+
+/* A gradient by column, d [rows <= ISO_LAYER_COLUMNS, cols], of numbers of 16 bits if `half`: as_it_is (NULL: not wanted) as lay_rows, turned
+ * its transpose as lay_rows, but for the order of numbers within each PAIR: 0, TILE, 1, TILE + 1, ...; (+)= sum [rows] of its columns. */
+static inline void lay_gradient_by_column(const void *d, bool half, int64_t rows, int64_t cols, in_parts p, iso_bf16 *as_it_is, iso_bf16 *turned, bool add,
+                                          float *sum)
+{
+    int64_t width = iso_layer_padded(cols), height = iso_layer_padded(rows);
+    const __m512bh first_ones = (__m512bh)_mm512_set1_epi32(0x3f80), second_ones = (__m512bh)_mm512_set1_epi32(0x3f800000);
+    for (int64_t r = 0; r < height; r += PAIR) {
+        __m512 total[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+        for (int64_t c = 0; c < width; c += PAIR) {
+            __m512i row[PAIR];
+            __m512 first[PAIR], second[PAIR];
+            if (r + PAIR <= rows && c + PAIR <= cols) read_rows(d, half, r * cols + c, cols, PAIR, PAIR, row, first, second);
+            else read_rows(d, half, r * cols + c, cols, rows - r, cols - c, row, first, second);
+            for (int k = 0; k < p.n; k++) {
+                for (int i = 0; i < PAIR; i++) {
+                    if (!half) row[i] = next_part(&first[i], &second[i]);
+                    if (as_it_is) _mm512_storeu_si512(as_it_is + k * p.apart + (r + i) * width + c, row[i]);
+                }
+                for (int odd = 0; odd < 2; odd++) {
+                    __m512i v[TILE];
+                    for (int i = 0; i < TILE; i++) v[i] = in_words(row[i], row[i + TILE], odd);
+                    transpose(v);
+                    for (int i = 0; i < TILE; i++) {
+                        _mm512_storeu_si512(turned + k * p.apart + (c + 2 * i + odd) * height + r, v[i]);
+                        total[0] = _mm512_dpbf16_ps(total[0], (__m512bh)v[i], first_ones);
+                        total[1] = _mm512_dpbf16_ps(total[1], (__m512bh)v[i], second_ones);
+                    }
+                }
+            }
+        }
+        for (int i = 0; sum && i < 2; i++) {
+            __mmask16 wanted = the_first(rows - r - i * TILE);
+            float *to = sum + r + i * TILE;
+            if (add) total[i] = _mm512_add_ps(total[i], _mm512_maskz_loadu_ps(wanted, to));
+            _mm512_mask_storeu_ps(to, wanted, total[i]);
+        }
+    }
+}
+
+/* Weights as lay_pairs, [padded rows / 2, padded cols, 2], but of pairs of rows that lie TILE apart, as in a gradient by column that is turned. */
+static inline void lay_pairs_apart(const float *w, int64_t rows, int64_t cols, in_parts p, iso_bf16 *to)
+{
+    int64_t width = iso_layer_padded(cols);
+    for (int64_t r = 0; r < iso_layer_padded(rows); r += r % PAIR == TILE - 1 ? TILE + 1 : 1, to += 2 * width)
+        for (int64_t c = 0; c < width; c += TILE) {
+            const float *from = w + r * cols + c;
+            _mm_prefetch(from + PAGE, _MM_HINT_T0), _mm_prefetch(from + TILE * cols + PAGE, _MM_HINT_T0);
+            __m512 low = load(from, r < rows ? cols - c : 0), high = load(from + TILE * cols, r + TILE < rows ? cols - c : 0);
+            for (int k = 0; k < p.n; k++) _mm512_storeu_si512(to + 2 * c + k * p.apart, interleaved(next_part(&low, &high)));
+        }
+}
+
 /* -------------------------------------------------------------------------------------- the blocks, in n parts */
 
 static in_parts parts_of(int n, int64_t rows, int64_t cols) { return (in_parts){n, rows * cols}; }
@@ -95,38 +164,60 @@ static in_parts of_x(int n, const iso_layer *l) { return parts_of(n, iso_layer_p
 static inline void lay_out(int n, const iso_layer *l, bool backward, iso_bf16 *x)
 {
     if (backward) lay_pairs(l->x, l->B, l->K, l->K, iso_layer_padded(l->B), of_x(n, l), x);
+    else if (l->by_column) lay_transposed(l->x, l->B, l->K, l->K, of_x(n, l), x);
     else lay_rows(l->x, l->B, l->K, of_x(n, l), x);
 }
 
-/* Rows of y, PAIR of them at a time, which are narrowed while they are in the first cache. */
-static void half_product(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x, const float *bias)
+/* PAIR by PAIR sums of y by column, the first rows x cols of them, with a bias for each row. */
+static inline void put_by_column(const float *some, int64_t rows, int64_t cols, const float *bias, bool half, void *y, int64_t step)
 {
-    float some[PAIR * ISO_LAYER_COLUMNS];
-    int64_t K = iso_layer_padded(l->K), N = iso_layer_padded(b->n);
-    for (int64_t m = 0; m < l->B; m += PAIR) {
-        product(PAIR, N, &(strips){x + m * K, K, 1, K, {0}}, b->half, 2 * N, &(sums){some, N, PAIR, N, false, bias});
-        for (int64_t r = m; r < m + PAIR && r < l->B; r++)
-            for (int64_t c = 0; c < N; c += PAIR) {
-                const float *from = some + (r - m) * N + c;
-                _mm512_mask_storeu_epi16((iso_bf16 *)l->y + r * l->N + b->c + c, the_first_of_row(b->n - c),
-                                         in_a_row(_mm512_loadu_ps(from), _mm512_loadu_ps(from + TILE)));
-            }
+    for (int64_t r = 0; r < rows; r++, some += PAIR) {
+        __m512 add = _mm512_set1_ps(bias ? bias[r] : 0), first = _mm512_add_ps(_mm512_loadu_ps(some), add), second = _mm512_add_ps(_mm512_loadu_ps(some + TILE), add);
+        if (half) _mm512_mask_storeu_epi16((iso_bf16 *)y + r * step, the_first_of_row(cols), in_a_row(first, second));
+        else {
+            _mm512_mask_storeu_ps((float *)y + r * step, the_first(cols), first);
+            _mm512_mask_storeu_ps((float *)y + r * step + TILE, the_first(cols - TILE), second);
+        }
     }
 }
 
-static inline void forward(int n, const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x)
+/* y^T = w x^T: PAIR columns of y at a time, whose weights are laid out as they lie, while x stays in the first cache. */
+static inline void forward_by_column(int n, const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x)
+{
+    _Alignas(64) float some[PAIR * PAIR];
+    int64_t B = iso_layer_padded(l->B), K = iso_layer_padded(l->K);
+    in_parts of_w = parts_of(n, PAIR, K);
+    for (int64_t m = 0; m < b->n; m += PAIR) {
+        int64_t c = b->c + m, rows = b->n - m < PAIR ? b->n - m : PAIR;
+        lay_rows(l->w + c * l->K, rows, l->K, of_w, b->half);
+        for (int64_t r = 0; r < l->B; r += PAIR) {
+            int64_t cols = l->B - r < PAIR ? l->B - r : PAIR, at = c * l->B + r;
+            product_in(PAIR, PAIR, &(strips){b->half, K, 1, K, {0}}, of_w, x + 2 * r, 2 * B, of_x(n, l), &(sums){some, PAIR, PAIR, PAIR, false, NULL});
+            put_by_column(some, rows, cols, l->bias ? l->bias + c : NULL, n == 1, n == 1 ? (void *)((iso_bf16 *)l->y + at) : (void *)(l->y + at), l->B);
+        }
+    }
+}
+
+static inline void forward_by_row(int n, const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x)
 {
     float bias[ISO_LAYER_COLUMNS] = {0};
     for (int64_t i = 0; l->bias && i < b->n; i++) bias[i] = l->bias[b->c + i];
     int64_t K = iso_layer_padded(l->K), N = iso_layer_padded(b->n);
     in_parts of_w = parts_of(n, K, N);
     lay_transposed(l->w + b->c * l->K, b->n, l->K, l->K, of_w, b->half);
+    product_in(iso_layer_padded(l->B), N, &(strips){x, K, 1, K, {0}}, of_x(n, l), b->half, 2 * N, of_w, &(sums){l->y + b->c, l->N, l->B, b->n, false, bias});
+}
+
+static inline void forward(int n, const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x)
+{
     tiles_on();
-    if (l->half) half_product(l, b, x, bias);
-    else product_in(iso_layer_padded(l->B), N, &(strips){x, K, 1, K, {0}}, of_x(n, l), b->half, 2 * N, of_w,
-                    &(sums){l->y + b->c, l->N, l->B, b->n, false, bias});
+    if (l->by_column) forward_by_column(n, l, b, x);
+    else forward_by_row(n, l, b, x);
     _tile_release();
 }
+
+/* Rows of 16 bits that tiles can read where they are: nothing is read beside them. */
+static bool in_place(int n, const iso_layer *l, const iso_layer_block *b) { return l->by_column && n == 1 && l->B % PAIR == 0 && b->n % TILE == 0; }
 
 static inline void backward(int n, const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x)
 {
@@ -134,12 +225,15 @@ static inline void backward(int n, const iso_layer *l, const iso_layer_block *b,
     in_parts of_d = parts_of(n, B, N), of_w = parts_of(n, N, K);
     iso_bf16 *by_row = b->half, *by_column = by_row + n * of_d.apart, *w = by_column + n * of_d.apart;
     float *dbias = l->dbias ? l->dbias + b->c : NULL;
-    if (l->half) lay_gradient((const iso_bf16 *)l->d + b->c, true, l->B, b->n, l->N, of_d, by_row, by_column, l->add_bias, dbias);
-    else lay_gradient(l->d + b->c, false, l->B, b->n, l->N, of_d, by_row, by_column, l->add_bias, dbias);
-    if (b->dx) lay_pairs(l->w + b->c * l->K, b->n, l->K, l->K, N, of_w, w);
+    const iso_bf16 *d = in_place(n, l, b) ? (const iso_bf16 *)l->d + b->c * l->B : by_column;
+    const void *from = l->by_column && n == 1 ? (const void *)((const iso_bf16 *)l->d + b->c * l->B) : (const void *)(l->d + b->c * l->B);
+    if (l->by_column) lay_gradient_by_column(from, n == 1, b->n, l->B, of_d, d == by_column ? by_column : NULL, by_row, l->add_bias, dbias);
+    else lay_gradient(l->d + b->c, l->B, b->n, l->N, of_d, by_row, by_column, l->add_bias, dbias);
+    if (b->dx && l->by_column) lay_pairs_apart(l->w + b->c * l->K, b->n, l->K, of_w, w);
+    else if (b->dx) lay_pairs(l->w + b->c * l->K, b->n, l->K, l->K, N, of_w, w);
     tiles_on();
     if (b->dx) product_in(B, K, &(strips){by_row, N, 1, N, {0}}, of_d, w, 2 * K, of_w, &(sums){b->dx, K, B, K, b->add_x, NULL});
-    if (b->dw) product_in(N, K, &(strips){by_column, B, 1, B, {0}}, of_d, x, 2 * K, of_x(n, l), &(sums){b->dw, l->K, b->n, l->K, b->add_w, NULL});
+    if (b->dw) product_in(N, K, &(strips){d, B, 1, B, {0}}, of_d, x, 2 * K, of_x(n, l), &(sums){b->dw, l->K, b->n, l->K, b->add_w, NULL});
     _tile_release();
 }
 

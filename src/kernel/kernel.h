@@ -53,17 +53,38 @@ typedef struct iso_lik_args {
     const int32_t *dispersion_row;/* [B] row of `dispersion` for each cell; NULL = row 0 for all */
     real *loss;                   /* [B] -log p(x|z), nats, constants included */
     /* Gradients of loss[b] at unit upstream; d_mean NULL = values only. d_mean may be the same memory as mean, and
-     * d_dropout as dropout. half: all four are numbers of bfloat16, where pointers to real point to. */
-    bool half;
+     * d_dropout as dropout. */
     real *d_mean;                 /* [B, G] */
     real *d_dropout;              /* [B, G] */
     real *d_dispersion;           /* ADDED to: rows as `dispersion`. Calls that run at once need memory of their own */
     real *d_log_library;          /* [B] or NULL; 0 for Gaussian laws */
     real *scratch;                /* [ISO_LIK_SCRATCH * G] for this call alone */
 } iso_lik_args;
-enum { ISO_LIK_SCRATCH = 10 };
+enum { ISO_LIK_SCRATCH = 7 };
 
 typedef void iso_lik_rows_fn(const iso_lik_args *a, int64_t row0, int64_t row1);
+
+/* Arguments of the loops of a law for heads that lie genes first, which go over a range of genes of all cells (kernel/isa/lik_genes.c). The caller
+ * runs totals, scales, the law, divides for factor, and runs softmax_back; ranges of genes may run at once. */
+typedef struct iso_lik_genes {
+    iso_batch_csr x;
+    bool half;                    /* mean, dropout and aside are numbers of bfloat16, where pointers to real point to */
+    real *mean, *dropout;         /* [G, B] as in iso_lik_args; in the end the gradients by them */
+    real *aside;                  /* [G, B] scratch */
+    const real *dispersion;       /* [G] */
+    real *d_dispersion;           /* [G] */
+    real *top;                    /* [B] the largest logit of a cell */
+    real *scale, *log_scale;      /* [B] mu = exp(h - top) scale, log mu = h - top + log_scale */
+    real *factor;                 /* [B] the sum of exp(h - top); then that of dloss/dlog mu over it */
+} iso_lik_genes;
+
+/* Of genes g0..g1-1 alone: top [B], sum [B] of exp(h - top). */
+typedef void iso_lik_totals_fn(const iso_lik_genes *a, int64_t g0, int64_t g1, real *top, real *sum);
+/* loss, sum [B]: of genes g0..g1-1 alone, the cells' losses and their derivatives by log library. cursor [B]: scratch. */
+typedef void iso_lik_genes_fn(const iso_lik_genes *a, int64_t g0, int64_t g1, int64_t *cursor, double *loss, double *sum);
+/* top, scale, log_scale and factor [B] from what totals left for each of the groups, tops and sums [groups, B]. */
+typedef void iso_lik_scales_fn(const iso_lik_genes *a, const real *log_library, int64_t groups, const real *tops, const real *sums);
+typedef void iso_lik_back_fn(const iso_lik_genes *a, int64_t g0, int64_t g1);
 
 enum { ISO_TILE = 128 };         /* points whose distances are taken at once */
 enum { ISO_LANES = 16 };         /* points of a layout that move at once */
@@ -134,6 +155,11 @@ typedef struct iso_kernels {
     void (*vlog)(const real *x, real *y, int64_t n);
 
     iso_lik_rows_fn *poisson_rows, *nb_rows, *zinb_rows, *gaussian_rows, *gaussian_log1p_rows;
+    iso_lik_totals_fn *lik_totals;
+    iso_lik_scales_fn *lik_scales;
+    iso_lik_genes_fn *nb_genes, *zinb_genes;
+    bool genes_first;             /* these are faster than nb_rows and zinb_rows */
+    iso_lik_back_fn *lik_softmax_back;
 } iso_kernels;
 
 #define ISO_CAT2(a, b) a##_##b

@@ -2,6 +2,26 @@
 #include "layer.h"
 #include "slots.h"
 
+void iso_layer_add_bias(const real *bias, int64_t n, int64_t B, real *y)
+{
+    for (int64_t i = 0; i < n; i++, y += B)
+        for (int64_t c = 0; c < B; c++) y[c] += bias[i];
+}
+
+void iso_layer_sum_bias(const real *d, int64_t n, int64_t B, bool add, real *sum)
+{
+    enum { LANES = 16 };
+    for (int64_t i = 0; i < n; i++, d += B) {
+        real lane[LANES] = {0}, total = 0;
+        int64_t c = 0;
+        for (; c + LANES <= B; c += LANES)
+            for (int j = 0; j < LANES; j++) lane[j] += d[c + j];
+        for (; c < B; c++) lane[c % LANES] += d[c];
+        for (int j = 0; j < LANES; j++) total += lane[j];
+        sum[i] = (add ? sum[i] : 0) + total;
+    }
+}
+
 /* -------------------------------------------------------------------------------------- blocks by products of gemm.c */
 
 static void to_bf16(const real *x, iso_bf16 *y, int64_t n) { iso_kernels_best()->to_bf16(x, y, n); }
@@ -16,37 +36,48 @@ static void half_lay_out(const iso_layer *l, bool backward, iso_bf16 *x)
     to_bf16(l->x, x, l->B * l->K);
 }
 
+static iso_bf16 *half_column(const real *y, const iso_layer *l, int64_t c) { return (iso_bf16 *)(uintptr_t)y + c * l->B; }
+
 static void half_forward(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x)
 {
-    real *y = l->half ? b->wide : l->y + b->c;
-    int64_t step = l->half ? b->n : l->N;
     to_bf16(l->w + b->c * l->K, b->half, b->n * l->K);
-    iso_gemm_bf16(false, true, l->B, b->n, l->K, x, l->K, b->half, l->K, 0, y, step);
-    if (l->bias) iso_kernels_best()->add_to_rows(l->bias + b->c, l->B, b->n, step, y);
-    const iso_kernels *k = iso_kernels_best();
-    for (int64_t r = 0; l->half && r < l->B; r++) k->to_bf16(y + r * step, (iso_bf16 *)l->y + r * l->N + b->c, b->n);
+    if (l->by_column) {
+        iso_gemm_bf16(false, true, b->n, l->B, l->K, b->half, l->K, x, l->K, 0, b->wide, l->B);
+        if (l->bias) iso_layer_add_bias(l->bias + b->c, b->n, l->B, b->wide);
+        to_bf16(b->wide, half_column(l->y, l, b->c), b->n * l->B);
+        return;
+    }
+    iso_gemm_bf16(false, true, l->B, b->n, l->K, x, l->K, b->half, l->K, 0, l->y + b->c, l->N);
+    if (l->bias) iso_kernels_best()->add_to_rows(l->bias + b->c, l->B, b->n, l->N, l->y + b->c);
 }
 
 static void half_backward(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x)
 {
-    iso_bf16 *d = b->half, *w = d + l->B * b->n;
-    const iso_kernels *k = iso_kernels_best();
-    for (int64_t r = 0; l->half && r < l->B; r++) k->from_bf16((const iso_bf16 *)l->d + r * l->N + b->c, b->wide + r * b->n, b->n);
-    if (l->half) sum_bias(l, b, b->wide, b->n, d);
-    else sum_bias(l, b, l->d + b->c, l->N, d);
-    if (b->dw) iso_gemm_bf16(true, false, b->n, l->K, l->B, d, b->n, x, l->K, b->add_w ? 1 : 0, b->dw, l->K);
+    const bool across = l->by_column;
+    iso_bf16 *rounded = b->half, *w = rounded + l->B * b->n;
+    const iso_bf16 *d = across ? half_column(l->d, l, b->c) : rounded;
+    int64_t step = across ? l->B : b->n;
+    if (!across) sum_bias(l, b, l->d + b->c, l->N, rounded);
+    else if (l->dbias) {
+        iso_kernels_best()->from_bf16(d, b->wide, b->n * l->B);
+        iso_layer_sum_bias(b->wide, b->n, l->B, l->add_bias, l->dbias + b->c);
+    }
+    if (b->dw) iso_gemm_bf16(!across, false, b->n, l->K, l->B, d, step, x, l->K, b->add_w ? 1 : 0, b->dw, l->K);
     if (!b->dx) return;
     to_bf16(l->w + b->c * l->K, w, b->n * l->K);
-    iso_gemm_bf16(false, false, l->B, l->K, b->n, d, b->n, w, l->K, b->add_x ? 1 : 0, b->dx, iso_layer_padded(l->K));
+    iso_gemm_bf16(across, false, l->B, l->K, b->n, d, step, w, l->K, b->add_x ? 1 : 0, b->dx, iso_layer_padded(l->K));
 }
 
 static void whole_backward(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x)
 {
     (void)x;
-    if (l->dbias) sum_bias(l, b, l->d + b->c, l->N, NULL);
-    if (b->dw) iso_gemm_serial(true, false, b->n, l->K, l->B, 1, l->d + b->c, l->N, l->x, l->K, b->add_w ? 1 : 0, b->dw, l->K);
-    if (b->dx) iso_gemm_serial(false, false, l->B, l->K, b->n, 1, l->d + b->c, l->N, l->w + b->c * l->K, l->K, b->add_x ? 1 : 0, b->dx,
-                               iso_layer_padded(l->K));
+    const bool across = l->by_column;
+    const real *d = l->d + (across ? b->c * l->B : b->c);
+    int64_t step = across ? l->B : l->N;
+    if (l->dbias && across) iso_layer_sum_bias(d, b->n, l->B, l->add_bias, l->dbias + b->c);
+    else if (l->dbias) sum_bias(l, b, d, step, NULL);
+    if (b->dw) iso_gemm_serial(!across, false, b->n, l->K, l->B, 1, d, step, l->x, l->K, b->add_w ? 1 : 0, b->dw, l->K);
+    if (b->dx) iso_gemm_serial(across, false, l->B, l->K, b->n, 1, d, step, l->w + b->c * l->K, l->K, b->add_x ? 1 : 0, b->dx, iso_layer_padded(l->K));
 }
 
 static const iso_layer_way by_half = {half_lay_out, half_forward, half_backward}, by_whole = {.backward = whole_backward};

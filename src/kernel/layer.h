@@ -16,7 +16,7 @@ typedef struct iso_layer {
     const real *x, *w, *bias;        /* [B, K], [N, K], [N] or NULL */
     real *y;                         /* [B, N], forward */
     const real *d;                   /* [B, N], backward: the gradient by y */
-    bool half;                       /* with bf16: y and d are numbers of bfloat16, where pointers to real point to */
+    bool by_column;                  /* y and d are [N, B], a column of y in a row; with bf16 in numbers of bfloat16, where pointers to real point to */
     real *dx, *dw, *dbias;           /* backward: NULL = not wanted */
     bool add_x, add_w, add_bias;     /* backward: add to what is there */
     const iso_stepper *stepper;      /* backward: not NULL = steps w, which is elements step_from.. of its arrays; dw is not written */
@@ -30,6 +30,10 @@ bool iso_layer_does_forward(bool bf16);                        /* else iso_gemm 
 void iso_layer_forward(iso_env *env, const iso_layer *l);
 void iso_layer_backward(iso_env *env, const iso_layer *l);
 
+/* Columns of y as rows [n, B], in real: += a bias for each; (+)= sum [n] of each. */
+void iso_layer_add_bias(const real *bias, int64_t n, int64_t B, real *y);
+void iso_layer_sum_bias(const real *d, int64_t n, int64_t B, bool add, real *sum);
+
 /* Into how many groups blocks are cut. */
 enum { ISO_LAYER_GROUPS = 16 };      /* at most */
 int64_t iso_layer_groups(int64_t blocks);
@@ -38,7 +42,7 @@ int64_t iso_layer_groups(int64_t blocks);
 enum { ISO_LAYER_PAD = 32 };
 static inline int64_t iso_layer_padded(int64_t n) { return (n + ISO_LAYER_PAD - 1) / ISO_LAYER_PAD * ISO_LAYER_PAD; }
 
-/* Columns c..c+n-1 of y. half: scratch for rounded numbers; wide [B, n]: for those of y or d; dw [n, K] and dx [B, padded K]: where this block's gradients go. */
+/* Columns c..c+n-1 of y. half: scratch for rounded numbers; wide [n, B]: for y or d by column; dw [n, K] and dx [B, padded K]: where this block's gradients go. */
 typedef struct iso_layer_block { int64_t c, n; iso_bf16 *half; real *wide, *dw, *dx; bool add_w, add_x; } iso_layer_block;
 
 typedef struct iso_layer_way {

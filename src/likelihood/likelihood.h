@@ -36,6 +36,7 @@ typedef struct iso_likelihood {
     double (*variance)(iso_lik_point p);
     double (*sample)(iso_rng *r, iso_lik_point p);
     iso_lik_rows_fn *(*rows)(const iso_kernels *k);       /* its loop at a CPU level; NULL: for images alone */
+    iso_lik_genes_fn *(*genes)(const iso_kernels *k);     /* its loop for heads that lie genes first, in training; NULL: it has none */
     const iso_image_law *image;   /* NULL: not for images */
 } iso_likelihood;
 

@@ -29,6 +29,7 @@ static double sample(iso_rng *r, iso_lik_point p)
 }
 
 static iso_lik_rows_fn *rows(const iso_kernels *k) { return k->nb_rows; }
+static iso_lik_genes_fn *genes(const iso_kernels *k) { return k->nb_genes; }
 
 const iso_likelihood iso_likelihood_nb = {
     .name = "nb",
@@ -40,4 +41,5 @@ const iso_likelihood iso_likelihood_nb = {
     .variance = variance,
     .sample = sample,
     .rows = rows,
+    .genes = genes,
 };

@@ -31,6 +31,7 @@ static double sample(iso_rng *r, iso_lik_point p)
 }
 
 static iso_lik_rows_fn *rows(const iso_kernels *k) { return k->zinb_rows; }
+static iso_lik_genes_fn *genes(const iso_kernels *k) { return k->zinb_genes; }
 
 const iso_likelihood iso_likelihood_zinb = {
     .name = "zinb",
@@ -43,4 +44,5 @@ const iso_likelihood iso_likelihood_zinb = {
     .variance = variance,
     .sample = sample,
     .rows = rows,
+    .genes = genes,
 };

@@ -29,15 +29,16 @@ int iso_inject(const iso_vae *v, const char *layer, int x, int n_out, double lim
     return x;
 }
 
-static int linear(const iso_vae *v, const char *layer, int x, int n_in, int n_out, double limit, bool bias, bool half)
+bool iso_linear_in_bf16(const iso_vae *v, int64_t n_in, int64_t n_out) { return v->c.bf16 && n_in * n_out >= BF16_WEIGHTS && n_out >= BF16_COLUMNS; }
+
+static int linear(const iso_vae *v, const char *layer, int x, int n_in, int n_out, double limit, bool bias, bool by_column)
 {
     char name[NAME];
     snprintf(name, sizeof name, "%s.weight", layer);
     int w = iso_graph_param(v->g, name, n_out, n_in, limit);
     snprintf(name, sizeof name, "%s.bias", layer);
     int in[] = {x, w, bias ? iso_graph_param(v->g, name, 1, n_out, limit) : -1};
-    bool bf16 = v->c.bf16 && (int64_t)n_in * n_out >= BF16_WEIGHTS && n_out >= BF16_COLUMNS;
-    return iso_graph_op(v->g, &iso_op_linear, &(iso_node){.i = {bf16, bf16 && half}}, 3, in);
+    return iso_graph_op(v->g, &iso_op_linear, &(iso_node){.i = {iso_linear_in_bf16(v, n_in, n_out), by_column}}, 3, in);
 }
 
 int iso_linear(const iso_vae *v, const char *layer, int x, int n_in, int n_out, double limit, bool bias)
@@ -45,9 +46,9 @@ int iso_linear(const iso_vae *v, const char *layer, int x, int n_in, int n_out, 
     return linear(v, layer, x, n_in, n_out, limit, bias, false);
 }
 
-int iso_linear_half(const iso_vae *v, const char *layer, int x, int n_in, int n_out, double limit)
+int iso_linear_by_column(const iso_vae *v, const char *layer, int x, int n_in, int n_out, double limit)
 {
     return linear(v, layer, x, n_in, n_out, limit, true, true);
 }
 
-bool iso_kept_half(const iso_vae *v, int node) { return node >= 0 && v->g->nodes[node].op == &iso_op_linear && v->g->nodes[node].i[1]; }
+bool iso_kept_by_column(const iso_vae *v, int node) { return node >= 0 && v->g->nodes[node].op == &iso_op_linear && v->g->nodes[node].i[1]; }

@@ -14,9 +14,10 @@ int iso_injected(const iso_vae_config *c);
 /* x + W x' of every covariate category. */
 int iso_inject(const iso_vae *v, const char *layer, int x, int n_out, double limit);
 int iso_linear(const iso_vae *v, const char *layer, int x, int n_in, int n_out, double limit, bool bias);
-/* With a bias; with bf16, what comes out is kept in bfloat16 in training: for a reader that knows (iso_kept_half). */
-int iso_linear_half(const iso_vae *v, const char *layer, int x, int n_in, int n_out, double limit);
-bool iso_kept_half(const iso_vae *v, int node);
+bool iso_linear_in_bf16(const iso_vae *v, int64_t n_in, int64_t n_out);
+/* With a bias; what comes out is kept by column in training, a row for each, with bf16 in bfloat16: for a reader that knows (iso_kept_by_column). */
+int iso_linear_by_column(const iso_vae *v, const char *layer, int x, int n_in, int n_out, double limit);
+bool iso_kept_by_column(const iso_vae *v, int node);
 
 /* image_vae.c: the nodes of a VAE of images. */
 void iso_image_vae_nodes(iso_vae *v);

@@ -2,6 +2,8 @@
  * them): encoder of log1p counts -> q(z|x) -> z -> decoder -> likelihood. */
 #include "layers.h"
 
+#include "op/likelihood_genes.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -114,11 +116,11 @@ static int decoder_layers(const iso_vae *v, int z)
 }
 
 /* One head over genes: from the hidden layer, or straight from z in a linear decoder (as LinearSCVI: no bias,
- * covariates, batch norm; its loadings are the weights times gamma / sqrt(running variance)). half: none but the likelihood reads it. */
-static int decoder_head(const iso_vae *v, const char *name, int x, bool half)
+ * covariates, batch norm; its loadings are the weights times gamma / sqrt(running variance)). by_column: none but the likelihood reads it. */
+static int decoder_head(const iso_vae *v, const char *name, int x, bool by_column)
 {
     int G = (int)v->c.n_genes;
-    if (!v->c.linear_decoder && half) return iso_linear_half(v, name, x, v->c.n_hidden, G, iso_bound(v->c.n_hidden));
+    if (!v->c.linear_decoder && by_column) return iso_linear_by_column(v, name, x, v->c.n_hidden, G, iso_bound(v->c.n_hidden));
     if (!v->c.linear_decoder) return iso_linear(v, name, x, v->c.n_hidden, G, iso_bound(v->c.n_hidden), true);
     double limit = iso_bound(v->c.n_latent + iso_injected(&v->c) + v->c.n_continuous);
     int y = iso_inject(v, name, iso_linear(v, name, x, v->c.n_latent, G, limit, !v->c.batch_norm), G, limit);
@@ -149,12 +151,12 @@ static int dispersion(const iso_vae *v, int hidden)
 }
 
 typedef struct heads { int hidden, mean, dropout, dispersion; } heads;
-/* half: as of decoder_head. */
-static heads decode(const iso_vae *v, int z, bool half)
+/* by_column: as of decoder_head. */
+static heads decode(const iso_vae *v, int z, bool by_column)
 {
     int h = v->c.linear_decoder ? z : decoder_layers(v, z);
-    return (heads){h, decoder_head(v, "decoder.mean", h, half),
-                   v->c.likelihood->has_dropout ? decoder_head(v, "decoder.dropout", h, half) : -1, dispersion(v, h)};
+    return (heads){h, decoder_head(v, "decoder.mean", h, by_column),
+                   v->c.likelihood->has_dropout ? decoder_head(v, "decoder.dropout", h, by_column) : -1, dispersion(v, h)};
 }
 
 static int likelihood(const iso_vae *v, heads h, int log_library)
@@ -162,7 +164,7 @@ static int likelihood(const iso_vae *v, heads h, int log_library)
     iso_node how = {.pointer = v->c.likelihood};
     how.i[0] = v->c.dispersion == ISO_DISPERSION_LABEL ? v->c.n_categorical : 0;
     how.i[1] = v->c.likelihood->has_dispersion && v->c.dispersion == ISO_DISPERSION_CELL;
-    how.i[2] = iso_kept_half(v, h.mean);
+    how.i[2] = iso_kept_by_column(v, h.mean) ? v->g->nodes[h.mean].i[0] ? ISO_GENES_FIRST_BF16 : ISO_GENES_FIRST : ISO_CELLS_FIRST;
     return iso_graph_op(v->g, &iso_op_likelihood, &how, 4, (int[]){h.mean, h.dropout, h.dispersion, log_library});
 }
 
@@ -171,7 +173,8 @@ static void from_cell(iso_vae *v)
 {
     encode(v);
     int log_library = library(v);
-    v->reconstruction = likelihood(v, decode(v, v->z, true), log_library);
+    const bool genes_first = iso_kernels_best()->genes_first && v->c.likelihood->genes && v->c.dispersion == ISO_DISPERSION_GENE;
+    v->reconstruction = likelihood(v, decode(v, v->z, genes_first), log_library);
     v->loss = iso_graph_op(v->g, &iso_op_elbo, NULL, 4, (int[]){v->reconstruction, v->kl, v->library_kl, -1});
 }
 

@@ -3,13 +3,12 @@
  *   in 3  log library size [B, 1] or -1      out [1, 1] nats; per cell in batch->cell_loss
  *   pointer  the iso_likelihood      i[0]  covariate slot that picks a cell's row of dispersion when D > 1
  *   i[1]  1 = dispersion is per cell
- *   i[2]  1 = in training, mean and dropout head and the gradients by them are kept in bfloat16; nobody else reads them
+ *   i[2]  iso_lik_layout: in training, mean and dropout head and the gradients by them are [G, B], in real or in bfloat16 (likelihood_genes.c)
  * Forward leaves the gradients in saved 0 and 1, in place of the heads where nobody else reads them, and saved 2 holds
  * those of dispersion [D, G] and log library size [B]; backward only scales them. Cells are cut into at most BLOCKS
  * blocks, each with its own sum of the dispersion's gradient; the sums are added in order. */
 #include "kernel/slots.h"
-#include "likelihood/likelihood.h"
-#include "op.h"
+#include "likelihood_genes.h"
 
 enum { BLOCKS = 16, MIN_ROWS = 4 };
 
@@ -25,6 +24,7 @@ static const char *shape(const iso_graph *g, iso_node *n)
     if ((law->counts || law->log1p_data) && n->in[3] < 0) return "the law needs the library size";
     if (n->in[2] >= 0 && g->nodes[n->in[2]].per_cell != (n->i[1] != 0))
         return "i[1] must say whether dispersion is per cell";
+    if (n->i[2] != ISO_CELLS_FIRST && (!law->genes || n->i[1] || g->nodes[n->in[2]].rows != 1)) return "genes first: the law has no loop for it, or not for this dispersion";
     for (int j = 1; j < 3; j++)
         if (n->in[j] >= 0 && g->nodes[n->in[j]].cols != n->cols) return "the heads differ in width";
     n->per_cell = false, n->rows = n->cols = 1;
@@ -56,7 +56,9 @@ static int64_t saved_size(const iso_graph *g, const iso_node *n, int j, int64_t 
 static int64_t work_size(const iso_graph *g, const iso_node *n, int64_t cells, bool backward)
 {
     sizes s = sizes_of(g, n);
-    return backward ? 0 : BLOCKS * (ISO_LIK_SCRATCH + s.dispersion_rows) * s.G + 2 * cells + 16;
+    int64_t by_cell = BLOCKS * (ISO_LIK_SCRATCH + s.dispersion_rows) * s.G + 2 * cells + 16;
+    int64_t by_gene = n->i[2] ? iso_likelihood_genes_work(cells, s.G) + cells : 0;
+    return backward ? 0 : by_gene > by_cell ? by_gene : by_cell;
 }
 
 typedef struct job {
@@ -83,9 +85,8 @@ static void one_block(void *arg, int64_t block)
     iso_slot_free(&j->slots, slot);
 }
 
-static bool is_half(const iso_args *a) { return a->node->i[2] && a->settings->training; }
-
-static void forward(const iso_args *a)
+/* Losses [B] of cells, and what is saved. */
+static const real *by_cell(const iso_args *a)
 {
     const iso_likelihood *law = a->node->pointer;
     const iso_batch *b = a->batch;
@@ -107,7 +108,6 @@ static void forward(const iso_args *a)
                                               : D > 1  ? b->codes[a->node->i[0]]
                                                        : NULL,
                             .loss = loss,
-                            .half = is_half(a),
                             .d_mean = a->saved[0],
                             .d_dropout = a->saved[1]};
     real *d_dispersion = a->saved[2];
@@ -120,8 +120,18 @@ static void forward(const iso_args *a)
     iso_parallel(a->env, blocks, one_block, &j);
     int64_t D_G = j.dispersion_rows * G;
     if (a->saved[2] && D_G) a->kernels->sum_rows(j.partial, blocks, D_G, D_G, false, d_dispersion, NULL);
+    return loss;
+}
+
+static void forward(const iso_args *a)
+{
+    const iso_batch *b = a->batch;
+    real *own = a->work + iso_likelihood_genes_work(b->n, a->in_cols[0]);
+    const bool genes_first = a->node->i[2] && a->settings->training;
+    if (genes_first) iso_likelihood_genes(a, own);
+    const real *loss = genes_first ? own : by_cell(a);
     double total = 0;
-    for (int64_t r = 0; r < n; r++) {
+    for (int64_t r = 0; r < b->n; r++) {
         total += (double)loss[r];
         if (b->cell_loss) b->cell_loss[r] = loss[r];
     }
@@ -132,7 +142,7 @@ static void forward(const iso_args *a)
 static void pass_head(const iso_args *a, int head, real scale, int64_t n)
 {
     enum { RUN = 256 };
-    if (!is_half(a)) {
+    if (a->node->i[2] != ISO_GENES_FIRST_BF16 || !a->settings->training) {
         iso_pass_gradient(a->d_in[head], a->add[head], scale, a->saved[head], n);
         return;
     }
@@ -161,6 +171,7 @@ static void backward(const iso_args *a)
 extern const iso_likelihood iso_likelihood_zinb, iso_likelihood_nb, iso_likelihood_poisson,
     iso_likelihood_gaussian_log1p, iso_likelihood_gaussian;
 #define HEAD(lo_, hi_) {true, .cols = 13, .lo = lo_, .hi = hi_}
+#define GENES_FIRST(lo_, hi_) {true, .cols = 45, .lo = lo_, .hi = hi_}
 #define LIBRARY {true, .cols = 1, .lo = 2, .hi = 4}
 static const iso_example examples[] = {
     {.what = "poisson",
@@ -217,6 +228,22 @@ static const iso_example examples[] = {
             {0},
             {.rows = 1, .cols = 13, .lo = -1, .hi = 1},
             {true, .is_state = true, .cols = 1, .lo = 2, .hi = 4}}},
+    {.what = "nb, genes first",
+     .cells = 9,
+     .genes = 45,
+     .i = {0, 0, ISO_GENES_FIRST},
+     .pointer = &iso_likelihood_nb,
+     .training = true,
+     .n_in = 4,
+     .in = {GENES_FIRST(-1, 1), {0}, {.rows = 1, .cols = 45, .lo = -1, .hi = 2}, LIBRARY}},
+    {.what = "zinb, genes first",
+     .cells = 18,
+     .genes = 45,
+     .i = {0, 0, ISO_GENES_FIRST},
+     .pointer = &iso_likelihood_zinb,
+     .training = true,
+     .n_in = 4,
+     .in = {GENES_FIRST(-1, 1), GENES_FIRST(-2, 1), {.rows = 1, .cols = 45, .lo = -1, .hi = 2}, LIBRARY}},
     {0},
 };
 

@@ -1,7 +1,8 @@
 /* linear: y = x W^T + b.
  *   in 0  x [B, K]      in 1  W [N, K]      in 2  b [1, N], may be missing      out  y [B, N]
  *   i[0]  1 = in training, x, W and the gradient of y enter the products in bfloat16; sums, b and what comes out are real.
- *   i[1]  1 = then y and the gradient by it are kept in bfloat16 too, where pointers to real point to.
+ *   i[1]  1 = in training, y and the gradient by it are [N, B], a column of y in a row; with i[0] in numbers of bfloat16, where pointers to
+ *         real point to. For a reader that knows.
  * A layer with LARGE weights or more goes through kernel/layer.h on its way back, and on both ways in bfloat16 or by tiles (AMX). Not so if y
  * is much narrower than x: then there are no columns of y to deal out, but those of x. */
 #include "kernel/layer.h"
@@ -33,10 +34,12 @@ static int64_t work_size(const iso_graph *g, const iso_node *n, int64_t cells, b
     return layer ? iso_layer_work(n->per_cell ? cells : n->rows, g->nodes[n->in[0]].cols, n->cols) : 0;
 }
 
+static bool is_by_column(const iso_args *a) { return a->node->i[1] && a->settings->training; }
+
 static iso_layer layer_of(const iso_args *a)
 {
     const bool training = a->settings->training;
-    return (iso_layer){.B = a->rows, .K = a->in_cols[0], .N = a->cols, .bf16 = a->node->i[0] && training, .half = a->node->i[1] && training,
+    return (iso_layer){.B = a->rows, .K = a->in_cols[0], .N = a->cols, .bf16 = a->node->i[0] && training, .by_column = is_by_column(a),
                        .x = a->in[0], .w = a->in[1], .bias = a->in[2], .y = a->out,
                        .d = a->d_out, .dx = a->d_in[0], .dw = a->d_in[1], .dbias = a->d_in[2], .add_x = a->add[0], .add_w = a->add[1],
                        .add_bias = a->add[2], .stepper = a->squares[1] ? a->settings->stepper : NULL, .step_from = a->step_from[1],
@@ -48,14 +51,18 @@ static void forward(const iso_args *a)
     int64_t K = a->in_cols[0], N = a->cols;
     iso_layer l = layer_of(a);
     if (a->work && iso_layer_does_forward(l.bf16)) iso_layer_forward(a->env, &l);
-    else iso_gemm(a->env, false, true, a->rows, N, K, 1, a->in[0], K, a->in[1], K, 0, a->out, N, a->in[2]);
+    else if (l.by_column) {
+        iso_gemm(a->env, false, true, N, a->rows, K, 1, a->in[1], K, a->in[0], K, 0, a->out, a->rows, NULL);
+        if (a->in[2]) iso_layer_add_bias(a->in[2], N, a->rows, a->out);
+    } else iso_gemm(a->env, false, true, a->rows, N, K, 1, a->in[0], K, a->in[1], K, 0, a->out, N, a->in[2]);
 }
 
 static void bias_block(void *arg, int64_t block)
 {
     const iso_args *a = arg;
     int64_t c0 = block * COLUMNS, n = a->cols - c0 < COLUMNS ? a->cols - c0 : COLUMNS;
-    a->kernels->sum_rows(a->d_out + c0, a->rows, n, a->cols, a->add[2], a->d_in[2] + c0, NULL);
+    if (is_by_column(a)) iso_layer_sum_bias(a->d_out + c0 * a->rows, n, a->rows, a->add[2], a->d_in[2] + c0);
+    else a->kernels->sum_rows(a->d_out + c0, a->rows, n, a->cols, a->add[2], a->d_in[2] + c0, NULL);
 }
 
 typedef struct stepping { const iso_args *a; double squares[STEPS]; } stepping;
@@ -76,8 +83,10 @@ static void backward(const iso_args *a)
         return;
     }
     if (a->d_in[2]) iso_parallel(a->env, (N + COLUMNS - 1) / COLUMNS, bias_block, (void *)a);
-    if (a->d_in[0]) iso_gemm(a->env, false, false, a->rows, K, N, 1, a->d_out, N, a->in[1], K, a->add[0] ? 1 : 0, a->d_in[0], K, NULL);
-    if (a->d_in[1]) iso_gemm(a->env, true, false, N, K, a->rows, 1, a->d_out, N, a->in[0], K, a->add[1] ? 1 : 0, a->d_in[1], K, NULL);
+    const bool across = is_by_column(a);
+    int64_t step = across ? a->rows : N;
+    if (a->d_in[0]) iso_gemm(a->env, across, false, a->rows, K, N, 1, a->d_out, step, a->in[1], K, a->add[0] ? 1 : 0, a->d_in[0], K, NULL);
+    if (a->d_in[1]) iso_gemm(a->env, !across, false, N, K, a->rows, 1, a->d_out, step, a->in[0], K, a->add[1] ? 1 : 0, a->d_in[1], K, NULL);
     if (!a->squares[1]) return;
     stepping s = {.a = a};
     iso_parallel(a->env, STEPS, step_part, &s);
@@ -108,6 +117,18 @@ static const iso_example examples[] = {
      .in = {{true, .cols = 20, .lo = -1, .hi = 1},
             {.rows = 130, .cols = 20, .lo = -1, .hi = 1},
             {.rows = 1, .cols = 130, .lo = -1, .hi = 1}}},
+    {.what = "by column",
+     .cells = 6,
+     .i = {0, 1},
+     .training = true,
+     .n_in = 3,
+     .in = {{true, .cols = 7, .lo = -1, .hi = 1}, {.rows = 11, .cols = 7, .lo = -1, .hi = 1}, {.rows = 1, .cols = 11, .lo = -1, .hi = 1}}},
+    {.what = "by column, in blocks",
+     .cells = 5,
+     .i = {0, 1},
+     .training = true,
+     .n_in = 3,
+     .in = {{true, .cols = 32, .lo = -1, .hi = 1}, {.rows = 133, .cols = 32, .lo = -1, .hi = 1}, {.rows = 1, .cols = 133, .lo = -1, .hi = 1}}},
     {0},
 };
 

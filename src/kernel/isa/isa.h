@@ -48,5 +48,10 @@ void KERNEL(nb_rows)(const iso_lik_args *a, int64_t row0, int64_t row1);
 void KERNEL(zinb_rows)(const iso_lik_args *a, int64_t row0, int64_t row1);
 void KERNEL(gaussian_rows)(const iso_lik_args *a, int64_t row0, int64_t row1);
 void KERNEL(gaussian_log1p_rows)(const iso_lik_args *a, int64_t row0, int64_t row1);
+void KERNEL(lik_totals)(const iso_lik_genes *a, int64_t g0, int64_t g1, real *top, real *sum);
+void KERNEL(lik_scales)(const iso_lik_genes *a, const real *log_library, int64_t groups, const real *tops, const real *sums);
+void KERNEL(nb_genes)(const iso_lik_genes *a, int64_t g0, int64_t g1, int64_t *cursor, double *loss, double *sum);
+void KERNEL(zinb_genes)(const iso_lik_genes *a, int64_t g0, int64_t g1, int64_t *cursor, double *loss, double *sum);
+void KERNEL(lik_softmax_back)(const iso_lik_genes *a, int64_t g0, int64_t g1);
 
 #endif

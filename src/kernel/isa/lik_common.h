@@ -33,17 +33,17 @@ static inline double real_sum(const real *restrict x, int64_t n)
     return total;
 }
 
-/* A cell's rows [G] of the heads and of the gradients by them, which may be the same memory; NULL: not there, not wanted.
- * next: the next cell's, as they lie in memory, `bytes` a gene. */
-typedef struct lik_heads { const real *mean, *dropout; real *d_mean, *d_dropout; const char *next[2]; int64_t bytes; } lik_heads;
+/* A cell's rows [G] of the heads and of the gradients by them, which may be the same memory; NULL: not there, not wanted. */
+typedef struct lik_heads { const real *mean, *dropout; real *d_mean, *d_dropout; } lik_heads;
 
-/* Reads the next cell's genes g..g+n-1 into the second cache: rows lie far away, and until that cell's turn there is arithmetic to do.
+/* Reads genes g..g+n-1 of the next cell, a row of G on, into the second cache: rows lie far away, and until that cell's turn there is arithmetic to do.
  * Harmless past the last. */
-static inline void fetch_ahead(const lik_heads *h, int64_t g, int64_t n)
+static inline void fetch_ahead(const iso_lik_args *a, const lik_heads *h, int64_t g, int64_t n)
 {
-    enum { LINE = 64 };
-    for (int k = 0; k < 2 && h->next[k]; k++)
-        for (int64_t i = g * h->bytes; i < (g + n) * h->bytes; i += LINE) __builtin_prefetch(h->next[k] + i, 0, 2);
+    enum { LINE = 64 / sizeof(real) };
+    const real *next[] = {h->mean, h->dropout};
+    for (int k = 0; k < 2 && next[k]; k++)
+        for (int64_t i = g; i < g + n; i += LINE) __builtin_prefetch(next[k] + a->x.n_cols + i, 0, 2);
 }
 
 /* Sum of the logarithms of x > 0, none of them denormal. float: mantissas are multiplied and exponents added, so that a logarithm is
@@ -127,33 +127,14 @@ typedef struct lik_law {
 
 /* Scratch row 0 holds, while a law runs, the gradient of the dispersion row at hand; the others are the law's. */
 enum { ROW_D_DISPERSION };
-enum { ROW_MEAN = ISO_LIK_SCRATCH - 2, ROW_DROPOUT };      /* the last two: heads, widened, and then their gradients */
 
-/* One cell. Heads kept in bfloat16 are widened first, and their gradients narrowed last. */
+/* One cell. */
 static inline void lik_row(const iso_lik_args *a, const lik_law *law, int64_t row)
 {
     int64_t G = a->x.n_cols, from = row * G;
-    if (!a->half) {
-        lik_heads h = {.mean = a->mean + from, .dropout = a->dropout ? a->dropout + from : NULL, .d_mean = a->d_mean ? a->d_mean + from : NULL,
-                       .d_dropout = a->d_dropout ? a->d_dropout + from : NULL, .bytes = sizeof(real)};
-        h.next[0] = (const char *)(h.mean + G), h.next[1] = h.dropout ? (const char *)(h.dropout + G) : NULL;
-        law->row(a, row, &h);
-        return;
-    }
-    const iso_bf16 *heads[] = {(const iso_bf16 *)a->mean, (const iso_bf16 *)a->dropout};
-    iso_bf16 *d[] = {(iso_bf16 *)a->d_mean, (iso_bf16 *)a->d_dropout};
-    real *wide[2], *d_wide[2];
-    lik_heads h = {.bytes = sizeof(iso_bf16)};
-    for (int k = 0; k < 2; k++) {
-        wide[k] = heads[k] ? scratch_row(a, ROW_MEAN + k) : NULL, d_wide[k] = d[k] ? wide[k] : NULL;
-        if (!heads[k]) continue;
-        KERNEL(from_bf16)(heads[k] + from, wide[k], G);
-        h.next[k] = (const char *)(heads[k] + from + G);
-    }
-    h.mean = wide[0], h.dropout = wide[1], h.d_mean = d_wide[0], h.d_dropout = d_wide[1];
+    lik_heads h = {.mean = a->mean + from, .dropout = a->dropout ? a->dropout + from : NULL, .d_mean = a->d_mean ? a->d_mean + from : NULL,
+                   .d_dropout = a->d_dropout ? a->d_dropout + from : NULL};
     law->row(a, row, &h);
-    for (int k = 0; k < 2; k++)
-        for (int64_t g = 0; d[k] && g < G; g++) d[k][from + g] = narrowed_result(d_wide[k][g]);
 }
 
 static inline int64_t dispersion_row(const iso_lik_args *a, int64_t row)

@@ -36,7 +36,7 @@ static void nb_row(const iso_lik_args *a, int64_t row, const lik_heads *h)
     }
     for (int64_t g = 0; g < G; g += LIK_BLOCK) {
         int64_t n = G - g < LIK_BLOCK ? G - g : LIK_BLOCK;
-        fetch_ahead(h, g, n);
+        fetch_ahead(a, h, g, n);
         if (d) {
             zeros(n, e + g, s.scale, theta + g, inv_theta + g, loss_of, d + g, scratch_row(a, ROW_D_DISPERSION) + g);
             sum += real_sum(d + g, n);

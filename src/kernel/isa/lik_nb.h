@@ -2,7 +2,7 @@
  *
  *     log p(x) = log Gamma(x + t) - log Gamma(t) - log x! + t log(t / (t + mu)) + x log(mu / (t + mu)),  t = theta
  *     dloss/dlog mu = t (mu - x) / (t + mu)
- *     dloss/dlog t  = t [log(1 + r) - r / (1 + r)] - t / (t + mu) * sum over i < x of t (mu - i) / (t + i),  r = mu / t
+ *     dloss/dlog t  = t [log(1 + r) - r / (1 + r)] - t / (t + mu) * sum over i < x of (mu - i) / (t + i),  r = mu / t
  *
  * (the last for whole x, in the form that stays exact as t grows and the law turns Poisson). With r = mu / t a zero
  * costs t log(1 + r): one closed form for the dense row. Entries with x > 0 are taken out of the dense row (their e
@@ -128,6 +128,22 @@ static inline void nb_points_run(nb_points *p)
     for (int j = 0; j < p->padded; j++) parts += p->x[j] != real_floor(p->x[j]);
     for (int j = 0; parts && j < p->n; j++)
         if (p->x[j] != real_floor(p->x[j])) nb_point_any(p, j);
+}
+
+#define DROPOUT_MAX 40
+
+/* The odds against a dropout. What is not finite shows in shadow_of. */
+static inline real odds_of(real pi) { return exp_within(-held_within(pi, DROPOUT_MAX)); }
+static inline real shadow_of(real pi) { return 0 * pi; }
+
+/* What zero inflation adds to the gathered entries, which have x > 0 (lik_zinb.c). */
+static inline void nb_points_dropout(nb_points *p, real d_dropout[NB_POINTS])
+{
+    for (int j = 0; j < p->padded; j++) {
+        real odds = odds_of(p->dropout[j]), chance = 1 / (1 + odds);
+        p->loss[j] -= log_near(odds * chance, -chance);
+        d_dropout[j] = chance;
+    }
 }
 
 /* Next entries with x > 0 of a row from *at on, taken out of e. Entries stored as zeros stay in the dense row. */

@@ -9,12 +9,6 @@
  * 4e-18: no finite loss becomes infinite. */
 #include "lik_nb.h"
 
-#define DROPOUT_MAX 40
-
-/* The odds against a dropout. What is not finite shows in shadow_of. */
-static inline real odds_of(real pi) { return exp_within(-held_within(pi, DROPOUT_MAX)); }
-static inline real shadow_of(real pi) { return 0 * pi; }
-
 /* n zeros: Z, dloss/dlog mu; dloss/dlog theta is added, dloss/dpi takes the place of pi. */
 static void zeros(int64_t n, const real *restrict e, real scale, const real *restrict theta,
                   const real *restrict inv_theta, real *restrict dropout, real *restrict Z,
@@ -48,18 +42,6 @@ static void zeros_value(int64_t n, const real *restrict e, real scale, const rea
     }
 }
 
-/* What dropout adds to entries with x > 0; dloss/dpi aside until the dense pass is over. */
-static void points_dropout(const iso_lik_args *a, nb_points *p)
-{
-    real d_dropout[NB_POINTS];
-    for (int j = 0; j < p->padded; j++) {
-        real odds = odds_of(p->dropout[j]), chance = 1 / (1 + odds);
-        p->loss[j] -= log_near(odds * chance, -chance);
-        d_dropout[j] = chance;
-    }
-    memcpy(scratch_row(a, ROW_POINT_D_DROPOUT) + p->first, d_dropout, (size_t)p->n * sizeof(real));
-}
-
 static void zinb_row(const iso_lik_args *a, int64_t row, const lik_heads *h)
 {
     int64_t G = a->x.n_cols;
@@ -72,12 +54,14 @@ static void zinb_row(const iso_lik_args *a, int64_t row, const lik_heads *h)
     for (int64_t at = a->x.indptr[row]; at < a->x.indptr[row + 1];) {
         nb_points_gather(a, row, h, &s, &at, &p);
         nb_points_run(&p);
-        points_dropout(a, &p);
+        real d_pi[NB_POINTS];
+        nb_points_dropout(&p, d_pi);                         /* aside until the dense pass is over */
+        memcpy(scratch_row(a, ROW_POINT_D_DROPOUT) + p.first, d_pi, (size_t)p.n * sizeof(real));
         nb_points_add(a, &p, &loss, &sum);
     }
     for (int64_t g = 0; g < G; g += LIK_BLOCK) {
         int64_t n = G - g < LIK_BLOCK ? G - g : LIK_BLOCK;
-        fetch_ahead(h, g, n);
+        fetch_ahead(a, h, g, n);
         if (d) {
             if (d_dropout != dropout) memcpy(d_dropout + g, dropout + g, (size_t)n * sizeof(real));
             zeros(n, e + g, s.scale, theta + g, inv_theta + g, d_dropout + g, Z, d + g, scratch_row(a, ROW_D_DISPERSION) + g);

@@ -1,7 +1,7 @@
 /* sparse.c: CSR x dense, the first layer of an encoder of counts, forward and weight gradient.
  * At 5-10 % density this is 10 to 20 times less work than the dense product. w is [G, H] so that a gene's weights are
  * one contiguous row. */
-#include "isa.h"
+#include "entries.h"
 
 #include <string.h>
 
@@ -55,18 +55,6 @@ static void csr_row(const iso_batch_csr *x, const real *values, const real *w, i
     for (; h + CHUNK <= H; h += CHUNK) gather_chunk(n, index, v, w + h, H, y + h);
     for (int64_t e = 0; h < H && e < n; e++)
         for (int64_t k = h; k < H; k++) y[k] += v[e] * w[index[e] * H + k];
-}
-
-/* The first entry of row r at column col or after it. */
-static int64_t entry_at(const iso_batch_csr *x, int64_t r, int64_t col)
-{
-    int64_t low = x->indptr[r], high = x->indptr[r + 1];
-    while (low < high && col > 0) {
-        int64_t middle = low + (high - low) / 2;
-        if (x->indices[middle] < col) low = middle + 1;
-        else high = middle;
-    }
-    return low;
 }
 
 /* All rows go through the columns together, BLOCK_BYTES of weights at a time, which stay in the second cache. A row's

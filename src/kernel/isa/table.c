@@ -46,4 +46,10 @@ const iso_kernels KERNEL(iso_kernels) = {
     .zinb_rows = KERNEL(zinb_rows),
     .gaussian_rows = KERNEL(gaussian_rows),
     .gaussian_log1p_rows = KERNEL(gaussian_log1p_rows),
+    .lik_totals = KERNEL(lik_totals),
+    .lik_scales = KERNEL(lik_scales),
+    .nb_genes = KERNEL(nb_genes),
+    .zinb_genes = KERNEL(zinb_genes),
+    .genes_first = REGISTER_BYTES == 64 && sizeof(real) == sizeof(float),              /* lanes.h */
+    .lik_softmax_back = KERNEL(lik_softmax_back),
 };
