@@ -132,6 +132,15 @@ static cells cells_golden(const golden_law *l)
     return c;
 }
 
+static inline int all_finite(const cells *c)
+{
+    int ok = 1;
+    for (int64_t b = 0; b < c->B; b++) ok &= isfinite(c->loss[b]) && isfinite(c->d_log_library[b]);
+    for (int64_t i = 0; i < c->B * c->G; i++) ok &= isfinite(c->d_mean[i]) && isfinite(c->d_dropout[i]);
+    for (int64_t i = 0; i < c->D * c->G; i++) ok &= isfinite(c->d_dispersion[i]);
+    return ok;
+}
+
 static int near(double got, double want, double relative, double absolute, const char *what, const char *where, int i)
 {
     if (fabs(got - want) <= relative * fabs(want) + absolute) return 1;

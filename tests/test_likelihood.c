@@ -235,15 +235,6 @@ static void samples_follow(void **state)
 
 /* -------------------------------------------------------------------------------------------------- extremes */
 
-static int all_finite(const cells *c)
-{
-    int ok = 1;
-    for (int64_t b = 0; b < c->B; b++) ok &= isfinite(c->loss[b]) && isfinite(c->d_log_library[b]);
-    for (int64_t i = 0; i < c->B * c->G; i++) ok &= isfinite(c->d_mean[i]) && isfinite(c->d_dropout[i]);
-    for (int64_t i = 0; i < c->D * c->G; i++) ok &= isfinite(c->d_dispersion[i]);
-    return ok;
-}
-
 static void extremes_stay_finite(void **state)
 {
     (void)state;

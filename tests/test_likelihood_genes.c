@@ -122,19 +122,10 @@ static void cells_first_or_genes_first(void **state)
                 run_with(kernels, &want);
                 run_genes(kernels, &got, half);
                 /* in bf16 dloss/dlog mu and what softmax makes of it are rounded, each by 2^-8 of it */
-                cells_agree(&got, &want, half ? 8e-3 : 1e-5, half ? 1e-4 : 1e-5, where, &ok);
+                cells_agree(&got, &want, half ? 8e-3 : 5e-6, half ? 1e-4 : 5e-6, where, &ok);
                 cells_free(&got), cells_free(&want);
             }
     assert_true(ok);
-}
-
-static int all_finite(const cells *c)
-{
-    int ok = 1;
-    for (int64_t b = 0; b < c->B; b++) ok &= isfinite(c->loss[b]) && isfinite(c->d_log_library[b]);
-    for (int64_t i = 0; i < c->B * c->G; i++) ok &= isfinite(c->d_mean[i]) && isfinite(c->d_dropout[i]);
-    for (int64_t i = 0; i < c->D * c->G; i++) ok &= isfinite(c->d_dispersion[i]);
-    return ok;
 }
 
 static void extremes_stay_finite(void **state)

@@ -38,7 +38,7 @@ static inline two_rows read_two(const float *x, int64_t step, int64_t n0, int64_
     return (two_rows){{load(x, n0), load(x + TILE, n0 - TILE)}, {load(x + step, n1), load(x + step + TILE, n1 - TILE)}};
 }
 
-/* The same numbers of two rows side by side, from `which`_row: 0, those of the rows' first halves; 1, of their second. */
+/* The same numbers of two rows side by side, in words: which 0, those of the rows' first halves; 1, of their second. */
 static inline __m512i side_by_side(__m512i a, __m512i b, int which)
 {
     const __m512i order = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);

@@ -88,6 +88,7 @@ static inline real sum_of(const real x[LANES]) { return _mm512_reduce_add_ps(_mm
  * loop that ends with the last of them is guessed wrong. */
 LANES_INLINE int64_t cell_counts(const int32_t *indices, const float *values, int64_t i, int64_t last, int32_t first, int32_t end, int spare, uint8_t *to, bool *others)
 {
+    _Static_assert(CELLS == 1 << 6, "rows of `to`");
     for (;;) {
         const __mmask16 here = (__mmask16)(last - i >= LANES ? 0xffff : (1u << (last - i)) - 1);
         const __m512i gene = _mm512_maskz_loadu_epi32(here, indices + i);
