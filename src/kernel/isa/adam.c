@@ -87,13 +87,16 @@ static inline void step_words(const iso_adam_step *a, uint32_t first, int64_t n,
     step_group(&s, first + (uint32_t)i, (int)(n - i), g + i, p + i, both + i, guard);
 }
 
+/* Elements that stay in the first cache for their squares; in lanes of float those stay exact enough. */
+enum { RUN = 1024 };
+
 #if defined(__AVX512F__) && !defined(ISO_REAL_DOUBLE)
 #include <immintrin.h>
 
 /* sqrt(x) and 1 / x: 14 bits, and if `fine` one step of Newton's; the CPU's own take as long as all else. */
 static inline __m512 root(__m512 x, bool fine)
 {
-    __m512 y = _mm512_rsqrt14_ps(_mm512_max_ps(x, _mm512_set1_ps(1e-38f))), r = _mm512_mul_ps(x, y);
+    __m512 y = _mm512_rsqrt14_ps(_mm512_max_ps(x, _mm512_set1_ps(1e-37f))), r = _mm512_mul_ps(x, y);
     return fine ? _mm512_fmadd_ps(_mm512_mul_ps(_mm512_set1_ps(0.5f), y), _mm512_fnmadd_ps(r, r, x), r) : r;
 }
 static inline __m512 inverse(__m512 x, bool fine)
@@ -102,16 +105,28 @@ static inline __m512 inverse(__m512 x, bool fine)
     return fine ? _mm512_mul_ps(q, _mm512_fnmadd_ps(x, q, _mm512_set1_ps(2))) : q;
 }
 
-/* The same, of as many whole groups as there are. Adds the squares of g to *squares; returns where it ended. */
+/* g with the size of guard sqrt(v) where it is `far` from it, unless v = 0. Seldom called for. */
+static inline __m512 brought_near(__m512 g, __m512 v, __mmask16 far, __m512 guard)
+{
+    far = _mm512_mask_cmp_ps_mask(far, v, _mm512_setzero_ps(), _CMP_GT_OQ);
+    __m512i most = _mm512_castps_si512(_mm512_mul_ps(guard, root(v, false)));
+    return _mm512_mask_mov_ps(g, far, _mm512_castsi512_ps(_mm512_ternarylogic_epi32(_mm512_set1_epi32(INT32_MIN), _mm512_castps_si512(g), most, 0xca)));
+}
+
+/* The same, of as many whole groups as there are, RUN elements at most. Adds the squares of g to *squares; returns where it ended. What can be is taken
+ * out of the loop: with h = sqrt(1 - beta2) g, v = beta2 v + h^2, m = beta1 m + (1 - beta1) / sqrt(1 - beta2) h, and the rate is within the divisor. */
 static inline int64_t step_groups(const iso_adam_step *a, uint32_t first, int64_t n, const real *restrict g, real *restrict p, real *restrict m,
                                   real *restrict v, uint32_t *restrict both, bool half, double *squares)
 {
-    const __m512 scale = _mm512_set1_ps(a->scale), guard = _mm512_set1_ps(a->guard > 0 ? a->guard : HUGE_VALF), decay = _mm512_set1_ps(a->weight_decay),
-                 beta1 = _mm512_set1_ps(a->beta1), rest1 = _mm512_set1_ps(1 - a->beta1), beta2 = _mm512_set1_ps(a->beta2),
-                 rest2 = _mm512_set1_ps(1 - a->beta2), inverse_root = _mm512_set1_ps(a->inverse_root), epsilon = _mm512_set1_ps(a->epsilon),
-                 rate = _mm512_set1_ps(a->rate);
-    const __m512i sign = _mm512_set1_epi32(INT32_MIN), upper = _mm512_set1_epi32(UPPER), each = _mm512_loadu_si512(mixed);
+    const float of_g = sqrtf(1 - a->beta2), rate = real_max(a->rate, 1e-30f), guard_of_h = a->guard > 0 ? a->guard * of_g : HUGE_VALF;
+    const __m512 scale = _mm512_set1_ps(a->scale * of_g), decay = _mm512_set1_ps(a->weight_decay * of_g), guard = _mm512_set1_ps(guard_of_h),
+                 limit = _mm512_set1_ps(guard_of_h * guard_of_h), beta1 = _mm512_set1_ps(a->beta1), rest1 = _mm512_set1_ps((1 - a->beta1) / of_g),
+                 beta2 = _mm512_set1_ps(a->beta2), inverse_root = _mm512_set1_ps(a->inverse_root / rate),
+                 epsilon = _mm512_set1_ps(a->epsilon / rate);
+    const __m512i upper = _mm512_set1_epi32(UPPER), each = _mm512_loadu_si512(mixed);
     __m512 sum = _mm512_setzero_ps();
+    uint32_t chance[RUN / GROUP];              /* of each group */
+    for (uint32_t k = 0; half && k < RUN / GROUP; k++) chance[k] = hash(first + k * GROUP, a->salt) >> 16;
     enum { PAGE = 4096 / sizeof(real) };       /* ahead: the CPU itself fetches ahead within a page alone */
     int64_t i = 0;
     for (; i + GROUP <= n; i += GROUP) {
@@ -125,21 +140,20 @@ static inline int64_t step_groups(const iso_adam_step *a, uint32_t first, int64_
             mi = _mm512_loadu_ps(m + i), vi = _mm512_loadu_ps(v + i);
             __builtin_prefetch(m + i + PAGE, 1), __builtin_prefetch(v + i + PAGE, 1);
         }
+        __m512 h = _mm512_mul_ps(gi, scale);
+        __mmask16 far = _mm512_cmp_ps_mask(_mm512_mul_ps(h, h), _mm512_mul_ps(limit, vi), _CMP_GT_OQ);
+        if (far) h = brought_near(h, vi, far, guard);
         sum = _mm512_fmadd_ps(gi, gi, sum);
-        gi = _mm512_mul_ps(gi, scale);
-        __m512 most = _mm512_mul_ps(guard, _mm512_mul_ps(vi, _mm512_rsqrt14_ps(vi)));        /* NaN for v = 0, and then min gives its second */
-        __m512i kept = _mm512_castps_si512(_mm512_min_ps(most, _mm512_abs_ps(gi)));
-        gi = _mm512_castsi512_ps(_mm512_ternarylogic_epi32(sign, _mm512_castps_si512(gi), kept, 0xca));
-        gi = _mm512_fmadd_ps(decay, pi, gi);
-        mi = _mm512_fmadd_ps(beta1, mi, _mm512_mul_ps(rest1, gi));
-        vi = _mm512_fmadd_ps(beta2, vi, _mm512_mul_ps(rest2, _mm512_mul_ps(gi, gi)));
+        h = _mm512_fmadd_ps(decay, pi, h);
+        mi = _mm512_fmadd_ps(rest1, h, _mm512_mul_ps(beta1, mi));
+        vi = _mm512_fmadd_ps(h, h, _mm512_mul_ps(beta2, vi));
         __m512 q = inverse(_mm512_fmadd_ps(root(vi, !half), inverse_root, epsilon), !half);
         if (half) {
-            __m512i by = _mm512_xor_si512(each, _mm512_set1_epi32((int)(hash(first + (uint32_t)i, a->salt) >> 16)));
+            __m512i by = _mm512_xor_si512(each, _mm512_set1_epi32((int)chance[i / GROUP]));
             __m512i m_by = _mm512_add_epi32(_mm512_castps_si512(mi), by), v_by = _mm512_add_epi32(_mm512_castps_si512(vi), by);
             _mm512_storeu_si512(both + i, _mm512_ternarylogic_epi32(upper, m_by, _mm512_srli_epi32(v_by, 16), 0xca));      /* upper ? m_by : v */
         } else _mm512_storeu_ps(m + i, mi), _mm512_storeu_ps(v + i, vi);
-        _mm512_storeu_ps(p + i, _mm512_fnmadd_ps(_mm512_mul_ps(rate, mi), q, pi));
+        _mm512_storeu_ps(p + i, _mm512_fnmadd_ps(mi, q, pi));
     }
     float part[GROUP];
     _mm512_storeu_ps(part, sum);
@@ -154,9 +168,6 @@ static inline int64_t step_groups(const iso_adam_step *a, uint32_t first, int64_
     return 0;
 }
 #endif
-
-/* Elements that stay in the first cache for their squares; in lanes of float those stay exact enough. */
-enum { RUN = 1024 };
 
 static inline double run(const iso_adam_step *a, int64_t at, int64_t n, const real *g, real *p, const iso_moments *to, bool half)
 {
