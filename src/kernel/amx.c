@@ -93,13 +93,21 @@ static inline __m512i in_words(__m512i low, __m512i high, bool odd)
     return odd ? _mm512_mask_blend_epi16(upper, _mm512_srli_epi32(low, 16), high) : _mm512_mask_blend_epi16(upper, low, _mm512_slli_epi32(high, 16));
 }
 
-/* PAIR rows of as many numbers, `step` apart, zeros from row n and column `left` on: of 16 bits if `half`, to row; else to first and second. */
+/* PAIR rows of as many numbers, `step` apart, zeros from row n and column `left` on: of 16 bits if `half`, to row; else to first and second. Asks for
+ * the rows after them. */
 static inline void read_rows(const void *d, bool half, int64_t at, int64_t step, int64_t n, int64_t left, __m512i *row, __m512 *first, __m512 *second)
 {
     for (int i = 0; i < PAIR; i++, at += step) {
         int64_t here = i < n ? left : 0;
-        if (half) row[i] = _mm512_maskz_loadu_epi16(the_first_of_row(here), (const iso_bf16 *)d + at);
-        else first[i] = load((const float *)d + at, here), second[i] = load((const float *)d + at + TILE, here - TILE);
+        if (half) {
+            const iso_bf16 *from = (const iso_bf16 *)d + at;
+            _mm_prefetch(from + PAIR * step, _MM_HINT_T0);
+            row[i] = _mm512_maskz_loadu_epi16(the_first_of_row(here), from);
+        } else {
+            const float *from = (const float *)d + at;
+            _mm_prefetch(from + PAIR * step, _MM_HINT_T0), _mm_prefetch(from + PAIR * step + TILE, _MM_HINT_T0);
+            first[i] = load(from, here), second[i] = load(from + TILE, here - TILE);
+        }
     }
 }
 
