@@ -196,23 +196,28 @@ static void masks(void **state)
 static void normals(void **state)
 {
     (void)state;
-    enum { N = 20011 };
+    static const struct { int rows, n; } shapes[] = {{1, 20011}, {128, 10}, {3, 1}, {33, 64}, {1, 3}, {5, 67}};
+    enum { N = 20011, ROWS = 128 };
     static real some[N + 1], want[N];
-    for (uint32_t stream = 1; stream < 5; stream++) {
-        const iso_rng_key key = {.seed = 0x123456789abcdefull, .stream = stream, .epoch = 7};
-        iso_normal(key, 0x1fffffffffull, N, want);
-        FOR_EACH(k) {
-            double sum = 0;
-            some[N] = 5;
-            iso_kernel_table[k]->normal(key, 0x1fffffffffull, N, some);
-            for (int i = 0; i < N; i++) {
-                double off = fabs((double)some[i] - (double)want[i]);
-                sum += off;
-                assert_true(off < 5e-6);
+    int64_t items[ROWS];
+    for (int i = 0; i < ROWS; i++) items[i] = 0x1fffffffffll * (i + 1) % 1000003 + (int64_t)(i % 2) * 0x1fffffffffll;
+    for (uint32_t stream = 1; stream < 5; stream++)
+        for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+            const int rows = shapes[s].rows, n = shapes[s].n, size = rows * n;
+            const iso_rng_key key = {.seed = 0x123456789abcdefull, .stream = stream, .epoch = 7};
+            for (int r = 0; r < rows; r++) iso_normal(key, (uint64_t)items[r], n, want + r * n);
+            FOR_EACH(k) {
+                double sum = 0;
+                some[size] = 5;
+                iso_kernel_table[k]->normal(key, items, rows, n, some);
+                for (int i = 0; i < size; i++) {
+                    double off = fabs((double)some[i] - (double)want[i]);
+                    sum += off;
+                    assert_true(off < 5e-6);
+                }
+                assert_true(sum / size < (size > 1000 ? 5e-8 : 1e-6) && some[size] == 5);
             }
-            assert_true(sum / N < 5e-8 && some[N] == 5);
         }
-    }
 }
 
 static iso_bf16 upper_half(float x)

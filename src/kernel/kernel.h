@@ -114,8 +114,8 @@ typedef struct iso_kernels {
                           int64_t col0, int64_t col1);
     /* A step on elements first.. of flat arrays: p, and the moments, by the gradient g. Returns the sum of squares of g. */
     double (*adam)(const iso_adam_step *a, int64_t first, int64_t n, const real *g, real *p, const iso_moments *moments);
-    /* As iso_normal, but for the last bits. */
-    void (*normal)(iso_rng_key key, uint64_t item, int64_t n, real *out);
+    /* out [rows, n]: a row as iso_normal of its item, but for the last bits. */
+    void (*normal)(iso_rng_key key, const int64_t *items, int64_t rows, int64_t n, real *out);
     /* mask [n]: 0 where 16 random bits lie below threshold, else keep. Number c takes the half c / 16 % 8 of what iso_philox gives at
      * (item, c % 16 + c / 128 * 16). */
     void (*dropout_mask)(iso_rng_key key, uint64_t item, int64_t n, int32_t threshold, real keep, real *mask);

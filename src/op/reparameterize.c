@@ -25,7 +25,7 @@ static int64_t work_size(const iso_graph *g, const iso_node *n, int64_t cells, b
     return backward ? 0 : cells * n->cols;
 }
 
-enum { ROWS = 8, BLOCK = 512 }; /* cells whose noise is drawn by one task; numbers whose exponentials are taken at once */
+enum { ROWS = 16, BLOCK = 512 }; /* cells whose noise is drawn by one task; numbers whose exponentials are taken at once */
 
 static real real_sqrt(real x) { return sizeof x == 4 ? (real)sqrtf((float)x) : (real)sqrt((double)x); }
 
@@ -33,16 +33,15 @@ static void forward_block(void *arg, int64_t block)
 {
     const iso_args *a = arg;
     iso_rng_key key = {a->settings->seed, 256 + (uint32_t)a->node_id, a->settings->draw};
-    for (int64_t r = block * ROWS; r < a->rows && r < (block + 1) * ROWS; r++) {
-        real *eps = (a->saved[0] ? a->saved[0] : a->work) + r * a->cols;
-        if (a->batch->noise) for (int64_t c = 0; c < a->cols; c++) eps[c] = a->batch->noise[r * a->cols + c];
-        else a->kernels->normal(key, (uint64_t)a->batch->cells[r], a->cols, eps);
-        for (int64_t c = 0; c < a->cols; c += BLOCK) {
-            int64_t i = r * a->cols + c, n = a->cols - c < BLOCK ? a->cols - c : BLOCK;
-            real e[BLOCK];
-            iso_raw_exps(a->kernels, a->in[1] + i, e, n);
-            for (int64_t k = 0; k < n; k++) a->out[i + k] = a->in[0][i + k] + real_sqrt(e[k] + (real)ISO_VARIANCE_FLOOR) * eps[c + k];
-        }
+    int64_t r0 = block * ROWS, rows = a->rows - r0 < ROWS ? a->rows - r0 : ROWS, from = r0 * a->cols, end = from + rows * a->cols;
+    real *eps = a->saved[0] ? a->saved[0] : a->work;
+    if (a->batch->noise) for (int64_t i = from; i < end; i++) eps[i] = a->batch->noise[i];
+    else a->kernels->normal(key, a->batch->cells + r0, rows, a->cols, eps + from);
+    for (int64_t i = from; i < end; i += BLOCK) {
+        int64_t n = end - i < BLOCK ? end - i : BLOCK;
+        real e[BLOCK];
+        iso_raw_exps(a->kernels, a->in[1] + i, e, n);
+        for (int64_t k = 0; k < n; k++) a->out[i + k] = a->in[0][i + k] + real_sqrt(e[k] + (real)ISO_VARIANCE_FLOOR) * eps[i + k];
     }
 }
 

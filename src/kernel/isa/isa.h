@@ -20,7 +20,7 @@ void KERNEL(csr_linear)(const iso_batch_csr *x, const real *values, const real *
 void KERNEL(csr_linear_dw)(const iso_batch_csr *x, const real *values, const real *dy, int64_t H, int64_t *cursor, real *dw, bool accumulate,
                            int64_t col0, int64_t col1);
 double KERNEL(adam)(const iso_adam_step *a, int64_t first, int64_t n, const real *g, real *p, const iso_moments *moments);
-void KERNEL(normal)(iso_rng_key key, uint64_t item, int64_t n, real *out);
+void KERNEL(normal)(iso_rng_key key, const int64_t *items, int64_t rows, int64_t n, real *out);
 void KERNEL(dropout_mask)(iso_rng_key key, uint64_t item, int64_t n, int32_t threshold, real keep, real *mask);
 double KERNEL(sum_squares)(const real *x, int64_t n);
 void KERNEL(gemm)(bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda,

@@ -3,24 +3,41 @@
 #include "vmath.h"
 
 #include <string.h>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
 
 enum { LANES = 16, HALVES = 8, PARTS = LANES * sizeof(uint64_t) / REGISTER_BYTES };         /* halves: numbers of 16 bits in what one counter gives */
 
 /* 32 bits in lanes of 64, so that a product is whole. */
 typedef uint64_t wide __attribute__((vector_size(REGISTER_BYTES)));
+typedef uint32_t narrow __attribute__((vector_size(REGISTER_BYTES / 2)));
 
-/* iso_philox at counters first .. first + LANES - 1: words [4, LANES]. */
-static void philox(iso_rng_key key, uint64_t item, uint32_t first, uint64_t words[4][LANES])
+/* The product of the lower halves; compilers make three instructions of what is one. */
+static inline wide times(wide a, uint32_t b)
+{
+#if defined(__AVX512F__)
+    return (wide)_mm512_mul_epu32((__m512i)a, _mm512_set1_epi64(b));
+#elif defined(__AVX2__)
+    return (wide)_mm256_mul_epu32((__m256i)a, _mm256_set1_epi64x(b));
+#else
+    return (a & 0xFFFFFFFFu) * b;
+#endif
+}
+
+/* iso_philox at LANES places: words [4, LANES]. */
+typedef struct places { uint64_t item[LANES], counter[LANES]; } places;
+static void philox(iso_rng_key key, const places *at, uint32_t words[4][LANES])
 {
     for (size_t part = 0; part < PARTS; part++) {
         enum { N = REGISTER_BYTES / sizeof(uint64_t) };
-        wide c0, c1, c2, c3;
+        wide c0, c1, c2, c3, item;
         const wide low = (wide){0} + 0xFFFFFFFFu;
         uint32_t k0 = (uint32_t)key.seed, k1 = (uint32_t)(key.seed >> 32) ^ (key.stream * 0x85EBCA6Bu);
-        for (size_t l = 0; l < N; l++) c0[l] = first + (uint32_t)(part * N + l);
-        c1 = (wide){0} + (uint32_t)item, c2 = (wide){0} + (item >> 32), c3 = (wide){0} + key.epoch;
+        memcpy(&c0, at->counter + part * N, sizeof c0), memcpy(&item, at->item + part * N, sizeof item);
+        c1 = item & low, c2 = item >> 32, c3 = (wide){0} + key.epoch;
         for (int round = 0; round < 10; round++) {
-            wide p0 = c0 * 0xD2511F53u, p1 = c2 * 0xCD9E8D57u;
+            wide p0 = times(c0, 0xD2511F53u), p1 = times(c2, 0xCD9E8D57u);
             c0 = (p1 >> 32) ^ c1 ^ k0;
             c1 = p1 & low;
             c2 = (p0 >> 32) ^ c3 ^ k1;
@@ -28,21 +45,24 @@ static void philox(iso_rng_key key, uint64_t item, uint32_t first, uint64_t word
             k0 += 0x9E3779B9u;
             k1 += 0xBB67AE85u;
         }
-        memcpy(words[0] + part * N, &c0, sizeof c0);
-        memcpy(words[1] + part * N, &c1, sizeof c1);
-        memcpy(words[2] + part * N, &c2, sizeof c2);
-        memcpy(words[3] + part * N, &c3, sizeof c3);
+        const narrow w0 = __builtin_convertvector(c0, narrow), w1 = __builtin_convertvector(c1, narrow), w2 = __builtin_convertvector(c2, narrow),
+                     w3 = __builtin_convertvector(c3, narrow);
+        memcpy(words[0] + part * N, &w0, sizeof w0), memcpy(words[1] + part * N, &w1, sizeof w1);
+        memcpy(words[2] + part * N, &w2, sizeof w2), memcpy(words[3] + part * N, &w3, sizeof w3);
     }
 }
 
 void KERNEL(dropout_mask)(iso_rng_key key, uint64_t item, int64_t n, int32_t threshold, real keep, real *mask)
 {
     for (int64_t i = 0; i < n; i += LANES * HALVES) {
-        uint64_t words[4][LANES];
+        uint32_t words[4][LANES];
         real some[LANES * HALVES];
         int64_t left = n - i < LANES * HALVES ? n - i : LANES * HALVES;
-        philox(key, item, (uint32_t)(i / HALVES), words);
+        places at;
+        for (uint64_t l = 0; l < LANES; l++) at.item[l] = item, at.counter[l] = (uint64_t)i / HALVES + l;
+        philox(key, &at, words);
         for (int h = 0; h < HALVES; h++)
+            _Pragma("GCC unroll 1")                          /* else GCC takes it apart instead of making vectors of it */
             for (int l = 0; l < LANES; l++) some[h * LANES + l] = (int32_t)(words[h / 2][l] >> (h % 2 * 16) & 0xFFFF) < threshold ? 0 : keep;
         memcpy(mask + i, some, (size_t)left * sizeof *mask);
     }
@@ -64,22 +84,29 @@ static inline void turn(uint32_t w, real *cosine, real *sine)
     *sine = quarter & 2 ? -along : along;
 }
 
-/* As iso_normal, but for the last bits. */
-void KERNEL(normal)(iso_rng_key key, uint64_t item, int64_t n, real *out)
+/* As iso_normal of each item, but for the last bits. Lanes go on with the next row, as a row may be short. */
+void KERNEL(normal)(iso_rng_key key, const int64_t *items, int64_t rows, int64_t n, real *out)
 {
-    for (int64_t i = 0; i < n; i += LANES * 4) {
-        uint64_t words[4][LANES];
-        real made[4][LANES], some[LANES * 4];
-        int64_t left = n - i < LANES * 4 ? n - i : LANES * 4;
-        philox(key, item, (uint32_t)(i / 4), words);
+    const int64_t each = (n + 3) / 4;                       /* counters a row, of four numbers each */
+    for (int64_t row = 0, k = 0; row < rows;) {
+        uint32_t words[4][LANES];
+        real made[4][LANES], *to[LANES];
+        int64_t left[LANES];
+        places at = {{0}, {0}};
+        int lanes = 0;
+        for (; lanes < LANES && row < rows; lanes++) {
+            at.item[lanes] = (uint64_t)items[row], at.counter[lanes] = (uint64_t)k;
+            to[lanes] = out + row * n + 4 * k, left[lanes] = n - 4 * k;
+            if (++k == each) k = 0, row++;
+        }
+        philox(key, &at, words);
         for (int h = 0; h < 4; h += 2)
             for (int l = 0; l < LANES; l++) {
-                real radius = real_sqrt(-2 * real_log(((real)(uint32_t)words[h][l] + (real)0.5) * (real)0x1p-32)), cosine, sine;
-                turn((uint32_t)words[h + 1][l], &cosine, &sine);
+                real radius = real_sqrt(-2 * real_log(((real)words[h][l] + (real)0.5) * (real)0x1p-32)), cosine, sine;
+                turn(words[h + 1][l], &cosine, &sine);
                 made[h][l] = radius * cosine, made[h + 1][l] = radius * sine;
             }
-        for (int l = 0; l < LANES; l++)
-            for (int h = 0; h < 4; h++) some[l * 4 + h] = made[h][l];
-        memcpy(out + i, some, (size_t)left * sizeof *out);
+        for (int l = 0; l < lanes; l++)
+            for (int h = 0; h < 4 && h < left[l]; h++) to[l][h] = made[h][l];
     }
 }
