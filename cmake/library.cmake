@@ -27,7 +27,8 @@ if("avx512" IN_LIST ISO_ISAS)
   string(REPLACE ";" " " flags_amx "${FLAGS_amx}")
   check_c_compiler_flag("${flags_amx}" HAS_AMX)
   if(HAS_AMX)
-    set_source_files_properties(${PROJECT_SOURCE_DIR}/src/kernel/amx.c ${PROJECT_SOURCE_DIR}/src/kernel/amx_convolution.c PROPERTIES COMPILE_OPTIONS "${FLAGS_amx}" COMPILE_DEFINITIONS ISO_HAVE_AMX=1)
+    set_source_files_properties(${PROJECT_SOURCE_DIR}/src/kernel/amx.c ${PROJECT_SOURCE_DIR}/src/kernel/amx_convolution.c
+      ${PROJECT_SOURCE_DIR}/src/kernel/amx_spread.c PROPERTIES COMPILE_OPTIONS "${FLAGS_amx}" COMPILE_DEFINITIONS ISO_HAVE_AMX=1)
   endif()
 endif()
 

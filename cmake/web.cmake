@@ -54,7 +54,7 @@ endif()
 file(GLOB wasm_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/core/*.c ${PROJECT_SOURCE_DIR}/src/op/*.c
   ${PROJECT_SOURCE_DIR}/src/likelihood/*.c ${PROJECT_SOURCE_DIR}/src/kernel/isa/*.c ${PROJECT_SOURCE_DIR}/src/web/*.c
   ${PROJECT_SOURCE_DIR}/src/web/wasm/*.c)
-foreach(name base/alloc base/error base/quantile base/rng kernel/amx kernel/amx_convolution kernel/gemm kernel/layer kernel/convolution kernel/winograd model/vae model/layers model/one_gene model/image_vae
+foreach(name base/alloc base/error base/quantile base/rng kernel/amx kernel/amx_convolution kernel/amx_spread kernel/gemm kernel/layer kernel/convolution kernel/winograd model/vae model/layers model/one_gene model/image_vae
     train/decode train/decode_gene map/centers map/density map/gmm map/lift map/mixture map/place
     map/route map/route_graph map/rules map/spread map/support)
   list(APPEND wasm_sources ${PROJECT_SOURCE_DIR}/src/${name}.c)

@@ -1,5 +1,5 @@
-/* bfloat16: rounding, products against sums in double for each instruction set and for the library's own, and the op `linear`
- * with it against the same op on rounded numbers. */
+/* bfloat16: rounding, products against sums in double for each instruction set and for the library's own, and the ops `linear`
+ * and `csr_linear` with it against the same on rounded numbers. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -281,6 +281,75 @@ static void linear_by_column(void **state)
                                          .no_bias = how & 16, .no_work = (how & 33) == 32});
 }
 
+/* csr_linear with bfloat16, by tiles where the CPU has them and enough is not zero: on rounded numbers against sums in double. */
+typedef struct sparse_case { int B, G, H; double density; bool add, stepped, no_bias; } sparse_case;
+
+static void check_sparse(const sparse_case *c)
+{
+    static listener l = {.stepper = {listen}};
+    const double close = 5e-7;                               /* of the sum of sizes */
+    const int B = c->B, G = c->G, H = c->H;
+    iso_rng r = iso_rng_start((iso_rng_key){.seed = 8, .stream = ISO_STREAM_TEST}, 0);
+    real *w = normals(&r, G * H, true), *b = normals(&r, H, false), *d = normals(&r, B * H, true), *before = normals(&r, G * H, false), *x = iso_calloc(B * G, sizeof *x), *y = NULL, *dw = NULL;
+    int64_t *indptr = iso_calloc(B + 1, sizeof *indptr), at = 0;
+    int32_t *indices = iso_calloc(B * G + 1, sizeof *indices);
+    real *values = iso_calloc(B * G + 1, sizeof *values);
+    for (int i = 0; i < B; i++, indptr[i] = at)
+        for (int g = 0; g < G; g++)
+            if (i % 7 != 3 && iso_rng_uniform(&r) < c->density) x[i * G + g] = values[at] = rounded((real)iso_rng_normal(&r)), indices[at++] = g;     /* some rows are empty */
+    iso_node nodes[] = {{.rows = G, .cols = H}, {.op = &iso_op_csr_linear, .cols = H, .n_in = 2, .i = {1}, .in = {0, -1}}};
+    const iso_graph graph = {.nodes = nodes, .n_nodes = 2};
+    const iso_batch batch = {.n = B, .x = {B, G, indptr, indices, NULL}, .input_values = values};
+    double squares = 0;
+    for (int threads = 1; threads < 4; threads++) {
+        const int64_t kept = iso_op_csr_linear.saved_size(&graph, &nodes[1], 0, B);
+        real *saved = kept ? iso_calloc(kept, sizeof *saved) : NULL, *out = iso_calloc(B * H, sizeof *out), *grad = copied(before, G * H), *d_bias = iso_calloc(H, sizeof *d_bias);
+        iso_env *env = iso_env_new(threads);
+        iso_settings settings = {.training = true, .stepper = c->stepped ? &l.stepper : NULL, .squares = &squares};
+        iso_args a = {.env = env, .kernels = iso_kernels_best(), .node = &nodes[1], .batch = &batch, .settings = &settings, .rows = B, .cols = H, .in_rows = {G, 1}, .in_cols = {H, H},
+                      .in = {w, c->no_bias ? NULL : b}, .out = out, .d_out = d, .d_in = {grad, c->no_bias ? NULL : d_bias}, .add = {c->add && !c->stepped},
+                      .saved = {saved}, .squares = {c->stepped ? &squares : NULL}};
+        for (int backward = 0; backward < 2; backward++) {
+            a.work = iso_calloc(iso_op_csr_linear.work_size(&graph, &nodes[1], B, backward), sizeof *a.work);
+            (backward ? iso_op_csr_linear.backward : iso_op_csr_linear.forward)(&a);
+            iso_free(a.work);
+        }
+        if (c->stepped) memcpy(grad, l.dw, (size_t)(G * H) * sizeof *grad);
+        if (y) assert_memory_equal(y, out, (size_t)(B * H) * sizeof *y), iso_free(out);
+        else y = out;
+        if (dw) assert_memory_equal(dw, grad, (size_t)(G * H) * sizeof *dw), iso_free(grad);
+        else dw = grad;
+        iso_free(saved), iso_free(d_bias);
+        iso_env_free(env);
+    }
+    for (int i = 0; i < B; i++)
+        for (int h = 0; h < H; h++) {
+            double sum = c->no_bias ? 0 : (double)b[h], size = fabs(sum);
+            for (int g = 0; g < G; g++) { double p = (double)x[i * G + g] * (double)w[g * H + h]; sum += p, size += fabs(p); }
+            expect((double)y[i * H + h], 0, sum, size, close);
+        }
+    double want_squares = 0;
+    for (int g = 0; g < G; g++)
+        for (int h = 0; h < H; h++) {
+            double sum = 0, size = 0, got = (double)dw[g * H + h];
+            for (int i = 0; i < B; i++) { double p = (double)x[i * G + g] * (double)d[i * H + h]; sum += p, size += fabs(p); }
+            expect(got, c->add && !c->stepped ? (double)before[g * H + h] : 0, sum, size, close);
+            want_squares += got * got;
+        }
+    if (c->stepped) expect(squares, 0, want_squares, want_squares, 1e-6);
+    void *all[] = {w, b, d, before, x, y, dw, indptr, indices, values};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) iso_free(all[i]);
+}
+
+static void sparse_rows(void **state)
+{
+    (void)state;
+    static const int sizes[][3] = {{128, 700, 45}, {41, 700, 32}, {1, 33, 7}, {64, 128, 141}, {33, 513, 16}, {97, 95, 1}, {160, 31, 160}};
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+        for (int how = 0; how < 16; how++)
+            check_sparse(&(sparse_case){sizes[s][0], sizes[s][1], sizes[s][2], .density = how & 1 ? 0.01 : 0.2, .add = how & 2, .stepped = how & 4, .no_bias = how & 8});
+}
+
 /* The likelihood's way back with heads genes first in 16 bits: what forward left, times the gradient of the loss, beside it or in its place. */
 static void heads_are_scaled(void **state)
 {
@@ -318,6 +387,6 @@ static void heads_are_scaled(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(rounding), cmocka_unit_test(products), cmocka_unit_test(linear_rounds_its_operands), cmocka_unit_test(linear_by_column), cmocka_unit_test(linear_is_exact), cmocka_unit_test(heads_are_scaled)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(rounding), cmocka_unit_test(products), cmocka_unit_test(linear_rounds_its_operands), cmocka_unit_test(linear_by_column), cmocka_unit_test(linear_is_exact), cmocka_unit_test(sparse_rows), cmocka_unit_test(heads_are_scaled)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -86,13 +86,6 @@ static inline void lay_gradient(const float *d, int64_t rows, int64_t cols, int6
 
 static inline __mmask32 the_first_of_row(int64_t left) { return (__mmask32)(left >= PAIR ? 0xffffffff : left > 0 ? (1u << left) - 1 : 0); }
 
-/* The same numbers of two rows, of the first in the lower half of a word: odd, those of odd columns. */
-static inline __m512i in_words(__m512i low, __m512i high, bool odd)
-{
-    const __mmask32 upper = 0xaaaaaaaa;
-    return odd ? _mm512_mask_blend_epi16(upper, _mm512_srli_epi32(low, 16), high) : _mm512_mask_blend_epi16(upper, low, _mm512_slli_epi32(high, 16));
-}
-
 /* PAIR rows of as many numbers, `step` apart, zeros from row n and column `left` on: of 16 bits if `half`, to row; else to first and second. Asks for
  * the rows after them. */
 static inline void read_rows(const void *d, bool half, int64_t at, int64_t step, int64_t n, int64_t left, __m512i *row, __m512 *first, __m512 *second)
@@ -132,8 +125,7 @@ static inline void lay_gradient_by_column(const void *d, bool half, int64_t rows
                 }
                 for (int odd = 0; odd < 2; odd++) {
                     __m512i v[TILE];
-                    for (int i = 0; i < TILE; i++) v[i] = in_words(row[i], row[i + TILE], odd);
-                    transpose(v);
+                    turn(row, odd, v);
                     for (int i = 0; i < TILE; i++) {
                         _mm512_storeu_si512(turned + k * p.apart + (c + 2 * i + odd) * height + r, v[i]);
                         total[0] = _mm512_dpbf16_ps(total[0], (__m512bh)v[i], first_ones);
@@ -149,19 +141,6 @@ static inline void lay_gradient_by_column(const void *d, bool half, int64_t rows
             _mm512_mask_storeu_ps(to, wanted, total[i]);
         }
     }
-}
-
-/* Weights as lay_pairs, [padded rows / 2, padded cols, 2], but of pairs of rows that lie TILE apart, as in a gradient by column that is turned. */
-static inline void lay_pairs_apart(const float *w, int64_t rows, int64_t cols, in_parts p, iso_bf16 *to)
-{
-    int64_t width = iso_layer_padded(cols);
-    for (int64_t r = 0; r < iso_layer_padded(rows); r += r % PAIR == TILE - 1 ? TILE + 1 : 1, to += 2 * width)
-        for (int64_t c = 0; c < width; c += TILE) {
-            const float *from = w + r * cols + c;
-            _mm_prefetch(from + PAGE, _MM_HINT_T0), _mm_prefetch(from + TILE * cols + PAGE, _MM_HINT_T0);
-            __m512 low = load(from, r < rows ? cols - c : 0), high = load(from + TILE * cols, r + TILE < rows ? cols - c : 0);
-            for (int k = 0; k < p.n; k++) _mm512_storeu_si512(to + 2 * c + k * p.apart, interleaved(next_part(&low, &high)));
-        }
 }
 
 /* -------------------------------------------------------------------------------------- the blocks, in n parts */

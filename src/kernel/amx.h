@@ -81,6 +81,20 @@ static inline void transpose(__m512i v[TILE])
     }
 }
 
+/* The same numbers of two rows, of the first in the lower half of a word: odd, those of odd columns. */
+static inline __m512i in_words(__m512i low, __m512i high, bool odd)
+{
+    const __mmask32 upper = 0xaaaaaaaa;
+    return odd ? _mm512_mask_blend_epi16(upper, _mm512_srli_epi32(low, 16), high) : _mm512_mask_blend_epi16(upper, low, _mm512_slli_epi32(high, 16));
+}
+
+/* row [PAIR, PAIR] numbers of 16 bits, transposed: odd, the odd rows of that; numbers in each in the order 0, TILE, 1, TILE + 1, ... */
+static inline void turn(const __m512i row[PAIR], bool odd, __m512i v[TILE])
+{
+    for (int i = 0; i < TILE; i++) v[i] = in_words(row[i], row[i + TILE], odd);
+    transpose(v);
+}
+
 /* x [rows, cols], rows `step` apart, as the B of a product over its rows: pairs of rows, to [deep / 2, padded cols, 2], zeros from row `rows` on. */
 static inline void lay_pairs(const float *x, int64_t rows, int64_t cols, int64_t step, int64_t deep, in_parts p, iso_bf16 *to)
 {
@@ -91,6 +105,19 @@ static inline void lay_pairs(const float *x, int64_t rows, int64_t cols, int64_t
             _mm_prefetch(from + PAGE, _MM_HINT_T0), _mm_prefetch(from + step + PAGE, _MM_HINT_T0);
             __m512 even = load(from, r < rows ? cols - c : 0), odd = load(from + step, r + 1 < rows ? cols - c : 0);
             for (int k = 0; k < p.n; k++) _mm512_storeu_si512(to + 2 * c + k * p.apart, interleaved(next_part(&even, &odd)));
+        }
+}
+
+/* w as lay_pairs, [padded rows / 2, padded cols, 2], but of pairs of rows that lie TILE apart, as in what `turn` made. */
+static inline void lay_pairs_apart(const float *w, int64_t rows, int64_t cols, in_parts p, iso_bf16 *to)
+{
+    int64_t width = iso_layer_padded(cols);
+    for (int64_t r = 0; r < iso_layer_padded(rows); r += r % PAIR == TILE - 1 ? TILE + 1 : 1, to += 2 * width)
+        for (int64_t c = 0; c < width; c += TILE) {
+            const float *from = w + r * cols + c;
+            _mm_prefetch(from + PAGE, _MM_HINT_T0), _mm_prefetch(from + TILE * cols + PAGE, _MM_HINT_T0);
+            __m512 low = load(from, r < rows ? cols - c : 0), high = load(from + TILE * cols, r + TILE < rows ? cols - c : 0);
+            for (int k = 0; k < p.n; k++) _mm512_storeu_si512(to + 2 * c + k * p.apart, interleaved(next_part(&low, &high)));
         }
 }
 

@@ -17,7 +17,7 @@ static int from_counts(const iso_vae *v, const char *layer, int n_out, double li
     int w = iso_graph_param(v->g, name, v->c.n_genes, n_out, limit);
     snprintf(name, sizeof name, "%s.bias", layer);
     int in[] = {w, bias ? iso_graph_param(v->g, name, 1, n_out, limit) : -1};
-    return iso_graph_op(v->g, &iso_op_csr_linear, NULL, 2, in);
+    return iso_graph_op(v->g, &iso_op_csr_linear, &(iso_node){.i = {iso_linear_in_bf16(v, v->c.n_genes, n_out)}}, 2, in);
 }
 
 static int batch_norm(const iso_vae *v, const char *layer, int x, int cols)
