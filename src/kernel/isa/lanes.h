@@ -44,61 +44,78 @@ LANES_INLINE void lanes_write(const lanes x[SIDE], bool half, void *to)
 LANES_INLINE void lanes_load(const float *from, lanes x[SIDE]) { EACH x[k] = _mm512_loadu_ps(from + k * LANES); }
 LANES_INLINE void lanes_store(const lanes x[SIDE], float *to) { EACH _mm512_storeu_ps(to + k * LANES, x[k]); }
 
-/* x = n + f with n whole, and y = (2^f - 1) / f: relative error of 1 + f y 1e-7, 4e-6 if rough. NaN stays. Where x is so low that n is no whole number, or f not small,
+/* x = n + f with n whole, and y = (2^f - 1) / f: relative error of 1 + f y 1e-7. NaN stays. Where x is so low that n is no whole number, or f not small,
  * 2^n is 0; but a product may come unrounded (a * b - n in one instruction), and must not be lower than -2^22. */
-LANES_INLINE void lanes_exp2_split(const lanes x[SIDE], bool rough, lanes n[SIDE], lanes f[SIDE], lanes y[SIDE])
+LANES_INLINE void lanes_exp2_split(const lanes x[SIDE], lanes n[SIDE], lanes f[SIDE], lanes y[SIDE])
 {
     const lanes round = all(12582912.0f);                    /* 1.5 * 2^23: adding it rounds to a whole number */
     EACH n[k] = _mm512_add_ps(x[k], round);
     EACH n[k] = _mm512_sub_ps(n[k], round);
     EACH f[k] = _mm512_sub_ps(x[k], n[k]);
-    if (rough) {
-        EACH y[k] = _mm512_fmadd_ps(f[k], all(9.782912638e-3f), all(5.597688363e-2f));
-    } else {
-        EACH y[k] = _mm512_fmadd_ps(f[k], all(1.559467816e-4f), all(1.34066439e-3f));
-        EACH y[k] = _mm512_fmadd_ps(f[k], y[k], all(9.617692973e-3f));
-        EACH y[k] = _mm512_fmadd_ps(f[k], y[k], all(5.550310551e-2f));
-    }
-    EACH y[k] = _mm512_fmadd_ps(f[k], y[k], all(rough ? 0.2402071108f : 0.2402265278f));
-    EACH y[k] = _mm512_fmadd_ps(f[k], y[k], all(rough ? 0.6931136044f : 0.693147215f));
+    EACH y[k] = _mm512_fmadd_ps(f[k], all(1.559467816e-4f), all(1.34066439e-3f));
+    EACH y[k] = _mm512_fmadd_ps(f[k], y[k], all(9.617692973e-3f));
+    EACH y[k] = _mm512_fmadd_ps(f[k], y[k], all(5.550310551e-2f));
+    EACH y[k] = _mm512_fmadd_ps(f[k], y[k], all(0.2402265278f));
+    EACH y[k] = _mm512_fmadd_ps(f[k], y[k], all(0.693147215f));
 }
 
-/* 2^x, and 2^x - 1, which if rough is right to 1e-7 of 1 alone. */
+/* 2^x. Rough: relative error 4e-6, none where x is whole, and any x; else as lanes_exp2_split. */
 LANES_INLINE void lanes_exp2(const lanes x[SIDE], bool rough, lanes y[SIDE])
 {
     lanes n[SIDE], f[SIDE];
-    lanes_exp2_split(x, rough, n, f, y);
+    if (rough) {
+        EACH f[k] = _mm512_reduce_ps(x[k], _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);              /* x less the whole number below it */
+        EACH y[k] = _mm512_fmadd_ps(f[k], all(0.0135563295f), all(0.052031826f));
+        EACH y[k] = _mm512_fmadd_ps(f[k], y[k], all(0.24137951f));
+        EACH y[k] = _mm512_fmadd_ps(f[k], y[k], all(0.6930323f));
+        EACH y[k] = _mm512_fmadd_ps(f[k], y[k], all(1));
+        EACH y[k] = _mm512_scalef_ps(y[k], x[k]);                    /* by 2 to the whole number below x */
+        return;
+    }
+    lanes_exp2_split(x, n, f, y);
     EACH y[k] = _mm512_fmadd_ps(f[k], y[k], all(1));
     EACH y[k] = _mm512_scalef_ps(y[k], n[k]);
 }
 
+/* 2^x, and 2^x - 1, which if rough is right to 4e-6 of x up to 1 alone. */
 LANES_INLINE void lanes_exp2_less_1(const lanes x[SIDE], bool rough, lanes y[SIDE], lanes less_1[SIDE])
 {
     lanes n[SIDE], f[SIDE], scale[SIDE];
     if (rough) {
-        lanes_exp2(x, rough, y);
+        lanes_exp2(x, true, y);
         EACH less_1[k] = _mm512_sub_ps(y[k], all(1));
         return;
     }
-    lanes_exp2_split(x, rough, n, f, y);
+    lanes_exp2_split(x, n, f, y);
     EACH f[k] = _mm512_mul_ps(f[k], y[k]);
     EACH scale[k] = _mm512_scalef_ps(all(1), n[k]);
     EACH y[k] = _mm512_fmadd_ps(scale[k], f[k], scale[k]);
     EACH less_1[k] = _mm512_fmadd_ps(scale[k], f[k], _mm512_sub_ps(scale[k], all(1)));
 }
 
-/* 1 / x, relative error 7e-8; x: finite, of size 1e-37 to 1e37. */
-LANES_INLINE void lanes_inverse(const lanes x[SIDE], lanes y[SIDE])
+/* 1 / x, relative error 7e-8, 6e-5 if rough; x: finite, of size 1e-37 to 1e37. */
+LANES_INLINE void lanes_inverse(const lanes x[SIDE], bool rough, lanes y[SIDE])
 {
     lanes r[SIDE], rest[SIDE];
     EACH r[k] = _mm512_rcp14_ps(x[k]);
+    if (rough) {
+        EACH y[k] = r[k];
+        return;
+    }
     EACH rest[k] = _mm512_fnmadd_ps(r[k], x[k], all(1));
     EACH y[k] = _mm512_fmadd_ps(r[k], rest[k], r[k]);
 }
 
-/* (log(1 + f) - f) / f^2 for f of -1/4 to 1/2. */
-LANES_INLINE void lanes_log_tail(const lanes f[SIDE], lanes tail[SIDE])
+/* (log(1 + f) - f) / f^2 for f of -1/4 to 1/2, error 3e-6 / (1 + |f|); if rough 1e-4, and 8e-6 / |f|. */
+LANES_INLINE void lanes_log_tail(const lanes f[SIDE], bool rough, lanes tail[SIDE])
 {
+    if (rough) {
+        EACH tail[k] = _mm512_fmadd_ps(f[k], all(-0.108862296f), all(0.20650542f));
+        EACH tail[k] = _mm512_fmadd_ps(f[k], tail[k], all(-0.2559468f));
+        EACH tail[k] = _mm512_fmadd_ps(f[k], tail[k], all(0.33340806f));
+        EACH tail[k] = _mm512_fmadd_ps(f[k], tail[k], all(-0.49988165f));
+        return;
+    }
     EACH tail[k] = _mm512_fmadd_ps(f[k], all(-0.0670839844f), all(0.140644747f));
     EACH tail[k] = _mm512_fmadd_ps(f[k], tail[k], all(-0.172748254f));
     EACH tail[k] = _mm512_fmadd_ps(f[k], tail[k], all(0.200948082f));
@@ -119,13 +136,13 @@ LANES_INLINE void lanes_log(const lanes x[SIDE], lanes y[SIDE])
 {
     lanes exponent[SIDE], f[SIDE], tail[SIDE];
     lanes_log_split(x, exponent, f);
-    lanes_log_tail(f, tail);
+    lanes_log_tail(f, false, tail);
     EACH y[k] = _mm512_fmadd_ps(_mm512_mul_ps(f[k], f[k]), tail[k], f[k]);
     EACH y[k] = _mm512_fmadd_ps(exponent[k], all(0.693147180559945f), y[k]);
 }
 
-/* Of r >= 0, as log1p_split (vmath.h): log(1 + r), relative error 3e-7; 1 / (1 + r); and the first less r / (1 + r), 3e-6; if rough, that is right to
- * 1e-7 r alone. */
+/* Of r >= 0, as log1p_split (vmath.h): log(1 + r), relative error 3e-7, 8e-6 if rough; 1 / (1 + r); and the first less r / (1 + r), 3e-6; if rough, that
+ * is right to 2e-4, and to 1e-7 r. */
 LANES_INLINE void lanes_log1p(const lanes r[SIDE], bool rough, lanes log1p[SIDE], lanes inverse[SIDE], lanes excess[SIDE])
 {
     lanes u[SIDE], exponent[SIDE], f[SIDE], ff[SIDE], tail[SIDE];
@@ -134,8 +151,8 @@ LANES_INLINE void lanes_log1p(const lanes r[SIDE], bool rough, lanes log1p[SIDE]
     lanes_log_split(u, exponent, f);
     EACH small[k] = _mm512_cmp_ps_mask(u[k], all(1.5f), _CMP_LT_OQ);
     EACH f[k] = _mm512_mask_mov_ps(f[k], small[k], r[k]);
-    lanes_inverse(u, inverse);
-    lanes_log_tail(f, tail);
+    lanes_inverse(u, false, inverse);
+    lanes_log_tail(f, rough, tail);
     EACH ff[k] = _mm512_mul_ps(f[k], f[k]);
     EACH log1p[k] = _mm512_fmadd_ps(ff[k], tail[k], f[k]);
     EACH log1p[k] = _mm512_fmadd_ps(exponent[k], all(0.693147180559945f), log1p[k]);

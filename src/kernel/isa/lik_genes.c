@@ -7,14 +7,12 @@
  *     dloss/dlog mu = (mu - x) / (1 + r)
  *     dloss/dlog t  = t [L - r / (1 + r)] + S(x) - x r / (1 + r),   S(x) = sum over i < x of i / (t + i)
  * T and S are tables of a gene for x below COUNTS. Larger x, and x that are not whole, are strange: done before the others,
- * as in the other loops, and then passed over as zeros of mean 0. Zero inflation is as in lik_zinb.c. */
+ * as in the other loops, and then passed over. Zero inflation is as in lik_zinb.c. */
 #include "lik_genes.h"
 
 #include "entries.h"
 
 enum { GENES = 128 };                          /* that are done together */
-enum { STRANGE = 255 };                        /* what stands for a count that is not in the tables */
-
 static inline int64_t size_of(const iso_lik_genes *a) { return a->half ? (int64_t)sizeof(iso_bf16) : (int64_t)sizeof(real); }
 static inline void *element(const iso_lik_genes *a, real *head, int64_t gene, int64_t cell) { return (char *)head + (gene * a->x.n_rows + cell) * size_of(a); }
 static inline int64_t chunk(int64_t from, int64_t end, int64_t most) { return end - from < most ? end - from : most; }
@@ -133,7 +131,7 @@ static inline void terms_of(const real *dispersion, int64_t m, gene_terms gene[G
     for (int i = 0; i < GENES; i++) log_theta[i] = i < m ? real_clamp(dispersion[i], -LOG_THETA_MAX, LOG_THETA_MAX) : 0;
     for (int i = 0; i < GENES; i++) theta[i] = real_exp(log_theta[i]), inv_theta[i] = real_exp(-log_theta[i]);
     for (int i = 0; i < GENES; i++) gene[i].theta = theta[i], gene[i].inv_theta = inv_theta[i], gene[i].log_theta = log_theta[i];
-    for (int i = 0; i < m; i += GENES_TOGETHER) gene_tables(gene + i);
+    for (int i = 0; i < m; i += GENES_TOGETHER) gene[i].has_upper = gene_tables(gene + i, false);
 }
 
 typedef struct block {
@@ -142,18 +140,19 @@ typedef struct block {
     gene_terms genes[GENES];
     _Alignas(LINE) uint8_t x[GENES + 1][CELLS];                  /* counts, in order of place; the last row: for what is none */
     _Alignas(LINE) real d_theta[GENES][LANES];                   /* sums of dloss/dlog theta over every LANES-th cell */
-    bool has_strange[GENES];
     double d_theta_strange[GENES];
 } block;
 
 /* -- strange counts: their gradients wait in their places of `aside` and `dropout`. */
 
-typedef struct strange { nb_points p; int32_t cell[NB_POINTS]; } strange;
+typedef struct strange { nb_points p; int32_t cell[NB_POINTS]; real above_top[NB_POINTS], scale[NB_POINTS]; } strange;
 
 static void do_strange(const iso_lik_genes *a, block *b, strange *s, bool zinb)
 {
     nb_points *p = &s->p;
     real d_dropout[NB_POINTS];
+    for (int j = p->n; j < NB_POINTS; j++) s->above_top[j] = s->scale[j] = 0;
+    for (int j = 0; j < NB_POINTS; j++) p->mu[j] = exp_of(s->above_top[j]) * s->scale[j];
     nb_points_run(p);
     if (zinb) nb_points_dropout(p, d_dropout);
     for (int j = 0; j < p->n; j++) {
@@ -170,9 +169,9 @@ static void add_strange(const iso_lik_genes *a, block *b, int32_t g, int32_t c, 
     nb_points *p = &s->p;
     const gene_terms *k = &b->genes[g];
     const int j = p->n++, at = place(a->half, c);
-    const real h = read_one(a->half, element(a, a->mean, b->g + g, b->c + c));
-    b->x[g][at] = STRANGE, b->has_strange[g] = true;
-    s->cell[j] = c, p->gene[j] = g, p->x[j] = x, p->log_mu[j] = h - b->cells.top[at] + b->cells.log_scale[at], p->mu[j] = exp_of(h - b->cells.top[at]) * b->cells.scale[at];
+    b->x[g][at] = STRANGE;
+    s->cell[j] = c, s->above_top[j] = read_one(a->half, element(a, a->mean, b->g + g, b->c + c)) - b->cells.top[at], s->scale[j] = b->cells.scale[at];
+    p->gene[j] = g, p->x[j] = x, p->log_mu[j] = s->above_top[j] + b->cells.log_scale[at];
     p->theta[j] = k->theta, p->inv_theta[j] = k->inv_theta, p->log_theta[j] = k->log_theta;
     p->dropout[j] = zinb ? read_one(a->half, element(a, a->dropout, b->g + g, b->c + c)) : 0;
     if (p->n == NB_POINTS) do_strange(a, b, s, zinb);
@@ -186,10 +185,11 @@ static inline void read_counts(const iso_lik_genes *a, block *b, int64_t *cursor
     strange s;
     s.p.n = 0;
     memset(b->x, 0, sizeof b->x);
-    memset(b->has_strange, 0, sizeof b->has_strange);
     for (int32_t c = 0; c < b->n; c++) {
+        enum { AHEAD = 8, A_LINE = LINE / sizeof *indices };
         bool others = false;
-        int64_t i = cursor[c];
+        int64_t i = cursor[c], soon = cursor[c + AHEAD < b->n ? c + AHEAD : c];
+        __builtin_prefetch(indices + soon), __builtin_prefetch(indices + soon + A_LINE), __builtin_prefetch(values + soon), __builtin_prefetch(values + soon + A_LINE);
         cursor[c] = cell_counts(indices, values, i, a->x.indptr[b->c + c + 1], first, end, GENES, &b->x[0][place(a->half, c)], &others);
         for (; others && i < cursor[c]; i++)
             if (values[i] > 0 && !(values[i] < COUNTS && (float)(int32_t)values[i] == values[i])) add_strange(a, b, indices[i] - first, c, (real)values[i], &s, zinb);
@@ -210,40 +210,52 @@ static inline void take_logs(cell_terms *k)
     start_logs(k);
 }
 
-/* row_law where there are fewer cells, or where some counts are strange: those are passed over, and their gradients stay. */
-static void careful_law(const iso_lik_genes *a, block *b, int64_t i, bool zinb)
+/* The rows of gene i, of which the counts are of that kind; a copy for each, without questions. */
+static inline __attribute__((always_inline)) void one_gene(const iso_lik_genes *a, block *b, int64_t i, bool half, bool zinb, row_kind kind)
 {
-    const bool half = a->half;
-    void *h = element(a, a->mean, b->g + i, b->c), *dropout = zinb ? element(a, a->dropout, b->g + i, b->c) : NULL, *d = element(a, a->aside, b->g + i, b->c);
-    const size_t bytes = (size_t)(b->n * size_of(a));
-    padded own_h = {{0}}, own_dropout = {{0}}, own_d, kept[2] = {{{0}}};
-    uint8_t x[CELLS];
-    memcpy(&own_h, h, bytes), memcpy(&kept[0], d, bytes);
-    if (zinb) memcpy(&own_dropout, dropout, bytes), kept[1] = own_dropout;
-    memcpy(x, b->x[i], sizeof x);
-    for (int c = 0; c < b->n; c++) {
-        if (x[place(half, c)] != STRANGE) continue;
-        x[place(half, c)] = 0;
-        write_one(half, LEAST, (char *)&own_h + c * size_of(a)), write_one(half, 0, (char *)&own_dropout + c * size_of(a));
-    }
-    row_law(&b->cells, &b->genes[i], b->d_theta[i], x, half, &own_h, &own_dropout, &own_d, zinb);
-    for (int c = 0; c < b->n; c++) {
-        if (b->x[i][place(half, c)] != STRANGE) continue;
-        memcpy((char *)&own_d + c * size_of(a), (char *)&kept[0] + c * size_of(a), (size_t)size_of(a));
-        memcpy((char *)&own_dropout + c * size_of(a), (char *)&kept[1] + c * size_of(a), (size_t)size_of(a));
-    }
-    memcpy(d, &own_d, bytes);
-    if (zinb) memcpy(dropout, &own_dropout, bytes);
+    row_law(&b->cells, &b->genes[i], b->d_theta[i], b->x[i], half, element(a, a->mean, b->g + i, b->c), zinb ? element(a, a->dropout, b->g + i, b->c) : NULL,
+            element(a, a->aside, b->g + i, b->c), zinb, kind);
 }
 
+/* The same of fewer cells, in rows of CELLS. */
+static void few_cells(const iso_lik_genes *a, block *b, int64_t i, bool zinb)
+{
+    padded own[3];
+    void *d = element(a, a->aside, b->g + i, b->c), *dropout = zinb ? element(a, a->dropout, b->g + i, b->c) : NULL;
+    void *h_in = row_in(a, element(a, a->mean, b->g + i, b->c), b->n, &own[0]), *d_in = row_in(a, d, b->n, &own[1]), *dropout_in = zinb ? row_in(a, dropout, b->n, &own[2]) : NULL;
+    row_law(&b->cells, &b->genes[i], b->d_theta[i], b->x[i], a->half, h_in, dropout_in, d_in, zinb, SOME_STRANGE);
+    row_out(a, &own[1], b->n, d);
+    if (zinb) row_out(a, &own[2], b->n, dropout);
+}
+
+/* The upper halves of tables, of which few are needed. */
+static void make_upper(block *b)
+{
+    for (int64_t i = 0; i < b->m; i++) {
+        gene_terms *together = &b->genes[i / GENES_TOGETHER * GENES_TOGETHER];
+        if (!together->has_upper && has_above(b->x[i], UPPER)) together->has_upper = gene_tables(together, true);
+    }
+}
+
+/* No function is called in this loop: what it keeps in registers stays there. */
 static inline void all_genes(const iso_lik_genes *a, block *b, bool half, bool zinb)
 {
     for (int64_t i = 0; i < b->m; i++) {
+        const row_kind kind = kind_of(b->x[i]);
         fetch_ahead_of(a, a->mean, b->g + i, b->c), fetch_ahead_of(a, a->aside, b->g + i, b->c);
         if (zinb) fetch_ahead_of(a, a->dropout, b->g + i, b->c);
-        if (b->n < CELLS || b->has_strange[i]) careful_law(a, b, i, zinb);
-        else row_law(&b->cells, &b->genes[i], b->d_theta[i], b->x[i], half, element(a, a->mean, b->g + i, b->c),
-                     zinb ? element(a, a->dropout, b->g + i, b->c) : NULL, element(a, a->aside, b->g + i, b->c), zinb);
+        if (kind == NONE_COUNTED) one_gene(a, b, i, half, zinb, NONE_COUNTED);
+        else if (kind == SOME_COUNTED) one_gene(a, b, i, half, zinb, SOME_COUNTED);
+        else one_gene(a, b, i, half, zinb, SOME_STRANGE);
+        if (zinb && (i + 1) % LOGS == 0) take_logs(&b->cells);
+    }
+    if (zinb) take_logs(&b->cells);
+}
+
+static void all_genes_of_few(const iso_lik_genes *a, block *b, bool zinb)
+{
+    for (int64_t i = 0; i < b->m; i++) {
+        few_cells(a, b, i, zinb);
         if (zinb && (i + 1) % LOGS == 0) take_logs(&b->cells);
     }
     if (zinb) take_logs(&b->cells);
@@ -254,12 +266,26 @@ static inline void run_block(const iso_lik_genes *a, block *b, int64_t *cursor, 
     cell_terms *k = &b->cells;
     cells_in(a->top + b->c, b->n, a->half, 0, k->top), cells_in(a->scale + b->c, b->n, a->half, 0, k->scale);
     cells_in(a->log_scale + b->c, b->n, a->half, LEAST, k->log_scale);
+    for (int c = 0; c < CELLS; c++) k->log_scale_less_top[c] = k->log_scale[c] - k->top[c];
     memset(k->loss, 0, sizeof k->loss), memset(k->sum, 0, sizeof k->sum);
     start_logs(k);
     read_counts(a, b, cursor + b->c, zinb);
-    if (a->half) all_genes(a, b, true, zinb);
+    make_upper(b);
+    if (b->n < CELLS) all_genes_of_few(a, b, zinb);
+    else if (a->half) all_genes(a, b, true, zinb);
     else all_genes(a, b, false, zinb);
     for (int c = 0; c < b->n; c++) loss[b->c + c] += (double)k->loss[place(a->half, c)], sum[b->c + c] += (double)k->sum[place(a->half, c)];
+}
+
+/* dloss/dlog theta of the block's genes, once all cells have gone by. */
+static inline void put_dispersion(const block *b, const real *restrict dispersion, real *restrict d_dispersion)
+{
+    real sum[GENES] = {0};
+    for (int64_t i = 0; i < b->m; i++) sum[i] = (real)(b->d_theta_strange[i] + (double)sum_of(b->d_theta[i]));
+    for (int64_t i = 0; i < b->m; i++) {                /* not on beyond what theta is held to; without branches */
+        const bool stuck = ((dispersion[i] < -LOG_THETA_MAX) & (sum[i] > 0)) | ((dispersion[i] > LOG_THETA_MAX) & (sum[i] < 0));
+        d_dispersion[i] = stuck ? 0 : sum[i];
+    }
 }
 
 static inline void run_genes(const iso_lik_genes *a, int64_t g0, int64_t g1, int64_t *cursor, double *loss, double *sum, bool zinb)
@@ -275,12 +301,7 @@ static inline void run_genes(const iso_lik_genes *a, int64_t g0, int64_t g1, int
             b.n = chunk(b.c, B, CELLS);
             run_block(a, &b, cursor, loss, sum, zinb);
         }
-        for (int64_t i = 0; i < b.m; i++) {
-            const real d = a->dispersion[b.g + i];
-            const double by = b.d_theta_strange[i] + (double)sum_of(b.d_theta[i]);
-            bool stuck = (d < -LOG_THETA_MAX && by > 0) || (d > LOG_THETA_MAX && by < 0);
-            a->d_dispersion[b.g + i] = stuck ? 0 : (real)by;
-        }
+        put_dispersion(&b, a->dispersion + b.g, a->d_dispersion + b.g);
     }
 }
 

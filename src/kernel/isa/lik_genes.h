@@ -12,18 +12,23 @@ enum { CELLS = RUN };
 enum { CELLS = 64, LANES = 16 };
 #endif
 
-enum { COUNTS = 32 };                             /* counts in a gene's tables, two registers of floats */
+enum { COUNTS = 32, UPPER = 16 };                 /* counts in a gene's tables, two registers of floats; of the second, which few genes need */
 #define LEAST ((real)-1e30)                       /* a logit of which there is nothing: sums with others stay finite */
 
-enum { GENES_TOGETHER = 2 };                      /* whose tables are made at once */
+enum { STRANGE = 255 };                           /* what stands for a count that is not in the tables */
+/* What there is among a row's counts. Where there is none, much need not be done. */
+typedef enum row_kind { NONE_COUNTED, SOME_COUNTED, SOME_STRANGE } row_kind;
+
+enum { GENES_TOGETHER = 4 };                      /* whose tables are made at once */
 enum { LINE = 64 };                               /* of the caches; a vector that crosses it is two accesses */
 
-typedef struct gene_terms { _Alignas(LINE) real T[COUNTS]; real S[COUNTS], theta, log_theta, inv_theta; } gene_terms;
+/* has_upper: of the first of those together. */
+typedef struct gene_terms { _Alignas(LINE) real T[COUNTS]; real S[COUNTS], theta, log_theta, inv_theta; bool has_upper; } gene_terms;
 
 /* What is kept for cells while their genes go by. top, scale: mu = exp(h - top) scale, log mu = h - top + log_scale. Where there is no cell: mu = 0. */
 typedef struct cell_terms {
     _Alignas(LINE) real top[CELLS];
-    real scale[CELLS], log_scale[CELLS];
+    real scale[CELLS], log_scale[CELLS], log_scale_less_top[CELLS];
     real loss[CELLS], sum[CELLS];                 /* sum: of dloss/dlog mu */
     real product[CELLS], exponent[CELLS];         /* loss lacks the logarithm of 2^exponent product */
 } cell_terms;
@@ -59,25 +64,28 @@ LANES_INLINE void add_up(lanes x[SIDE])
         EACH x[k] = _mm512_add_ps(x[k], _mm512_maskz_permutexvar_ps((__mmask16)(0xffffu << by), _mm512_sub_epi32(order, _mm512_set1_epi32(by)), x[k]));
 }
 
-/* The tables of two genes, whose theta, log_theta and inv_theta are there: vectors 0 and 1 are of the first. */
-LANES_INLINE void gene_tables(gene_terms gene[GENES_TOGETHER])
+/* Half of the tables of GENES_TOGETHER genes, of which theta, log_theta and inv_theta are there, and the lower half when the upper is made. Returns whether
+ * there is an upper half now. */
+LANES_INLINE bool gene_tables(gene_terms gene[GENES_TOGETHER], bool upper)
 {
     static const float i_of[COUNTS] = {0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30};
-    const __m512i last = _mm512_set1_epi32(LANES - 1);
-    lanes i[SIDE], sum[SIDE], S[SIDE], T[SIDE];
-    EACH i[k] = _mm512_loadu_ps(i_of + k % 2 * LANES);
-    EACH sum[k] = _mm512_add_ps(i[k], all(1));
-    lanes_inverse(sum, T);
-    EACH sum[k] = _mm512_add_ps(all(gene[k / 2].theta), i[k]);
-    lanes_inverse(sum, S);
-    EACH S[k] = _mm512_mul_ps(S[k], i[k]);
-    EACH T[k] = _mm512_mul_ps(_mm512_mul_ps(sum[k], all(real_min(gene[k / 2].inv_theta, 1))), T[k]);
+    const lanes i = _mm512_loadu_ps(i_of + (upper ? UPPER : 0));
+    lanes sum[SIDE], S[SIDE], T[SIDE];
+    EACH sum[k] = _mm512_add_ps(i, all(1));
+    lanes_inverse(sum, false, T);
+    EACH sum[k] = _mm512_add_ps(all(gene[k].theta), i);
+    lanes_inverse(sum, false, S);
+    EACH S[k] = _mm512_mul_ps(S[k], i);
+    EACH T[k] = _mm512_mul_ps(_mm512_mul_ps(sum[k], all(real_min(gene[k].inv_theta, 1))), T[k]);
     lanes_log(T, T);
-    EACH T[k] = _mm512_maskz_sub_ps(k % 2 ? 0xffff : 0xfffe, T[k], all(real_min(gene[k / 2].log_theta, 0)));         /* nothing for x = 0 */
+    EACH T[k] = _mm512_maskz_sub_ps(upper ? 0xffff : 0xfffe, T[k], all(real_min(gene[k].log_theta, 0)));         /* nothing for x = 0 */
     add_up(S), add_up(T);
-    EACH if (k % 2) S[k] = _mm512_add_ps(S[k], _mm512_permutexvar_ps(last, S[k - 1])), T[k] = _mm512_add_ps(T[k], _mm512_permutexvar_ps(last, T[k - 1]));
-    EACH _mm512_store_ps(gene[k / 2].S + k % 2 * LANES, S[k]), _mm512_store_ps(gene[k / 2].T + k % 2 * LANES, T[k]);
+    if (upper) EACH S[k] = _mm512_add_ps(S[k], all(gene[k].S[UPPER - 1])), T[k] = _mm512_add_ps(T[k], all(gene[k].T[UPPER - 1]));
+    EACH _mm512_store_ps(gene[k].S + (upper ? UPPER : 0), S[k]), _mm512_store_ps(gene[k].T + (upper ? UPPER : 0), T[k]);
+    return upper;
 }
+
+LANES_INLINE bool has_above(const uint8_t x[CELLS], uint8_t least) { return _mm512_cmpge_epu8_mask(_mm512_loadu_si512(x), _mm512_set1_epi8((char)least)) != 0; }
 
 LANES_INLINE lanes look_up(const float table[COUNTS], __m512i at) { return _mm512_permutex2var_ps(_mm512_load_ps(table), at, _mm512_load_ps(table + LANES)); }
 
@@ -112,7 +120,7 @@ LANES_INLINE void row_exp(const void *row, bool half, const lanes top[SIDE], lan
     lanes x[SIDE];
     lanes_read(row, half, x);
     EACH x[k] = _mm512_sub_ps(x[k], top[k]);
-    EACH x[k] = _mm512_max_ps(all(EXP_LEAST), x[k]);                                 /* NaN stays */
+    if (!half) EACH x[k] = _mm512_max_ps(all(EXP_LEAST), x[k]);                      /* NaN stays */
     EACH x[k] = _mm512_mul_ps(x[k], all(LOG2_E));
     lanes_exp2(x, half, e);
 }
@@ -149,37 +157,57 @@ LANES_INLINE void row_softmax_back(void *h, const void *d_row, bool half, const 
     lanes_write(d, half, h);
 }
 
-/* Logits h and dropout in; gradients by them, d but for softmax and dropout, out. nb: no dropout. d_theta: += sums over every LANES-th cell. */
-LANES_INLINE void row_law(cell_terms *cells, const gene_terms *gene, real d_theta[LANES], const uint8_t x[CELLS], bool half, const void *h, void *dropout, void *d, bool zinb)
+LANES_INLINE row_kind kind_of(const uint8_t x[CELLS])
 {
+    const __m512i counts = _mm512_loadu_si512(x);
+    _Static_assert(CELLS == 64, "bytes of a vector");
+    if (_mm512_cmpeq_epi8_mask(counts, _mm512_set1_epi8((char)STRANGE))) return SOME_STRANGE;
+    return _mm512_test_epi8_mask(counts, counts) ? SOME_COUNTED : NONE_COUNTED;
+}
+
+/* 2^x - 1 and so on are as rough as bfloat16 allows if half. Logits h and dropout in; gradients by them, d but for softmax and dropout, out. nb: no dropout.
+ * d_theta: += sums over every LANES-th cell. Strange counts add to nothing, and d and dropout stay there. */
+LANES_INLINE void row_law(cell_terms *cells, const gene_terms *gene, real d_theta[LANES], const uint8_t x[CELLS], bool half, const void *h, void *dropout, void *d, bool zinb,
+                          row_kind kind)
+{
+    const bool counts = kind != NONE_COUNTED;
     const lanes theta = all(gene->theta);
     const lanes less_log2_theta = all(gene->log_theta * -LOG2_E), less_theta_log2_e = all(gene->theta * -LOG2_E);
     lanes log_mu[SIDE], e[SIDE], r[SIDE], log1p[SIDE], inverse[SIDE], d_t[SIDE], d_mu[SIDE], count[SIDE], loss[SIDE], of_cell[SIDE];
     __m512i at[SIDE];
-    __mmask16 counted[SIDE], zero[SIDE];
+    __mmask16 usual[SIDE], counted[SIDE], zero[SIDE];
     lanes_read(h, half, log_mu);
-    EACH log_mu[k] = _mm512_sub_ps(log_mu[k], _mm512_load_ps(cells->top + k * LANES));
-    EACH log_mu[k] = _mm512_add_ps(log_mu[k], _mm512_load_ps(cells->log_scale + k * LANES));
+    EACH log_mu[k] = _mm512_add_ps(log_mu[k], _mm512_load_ps(cells->log_scale_less_top + k * LANES));
     EACH e[k] = _mm512_fmadd_ps(log_mu[k], all(LOG2_E), less_log2_theta);
     lanes_exp2(e, half, r);
     lanes_log1p(r, half, log1p, inverse, d_t);
-    EACH at[k] = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(x + k * LANES)));
-    EACH counted[k] = _mm512_test_epi32_mask(at[k], at[k]), zero[k] = _mm512_testn_epi32_mask(at[k], at[k]);
-    EACH count[k] = _mm512_cvtepi32_ps(at[k]);
-    EACH loss[k] = _mm512_fmadd_ps(count[k], log_mu[k], look_up(gene->T, at[k]));
-    EACH loss[k] = _mm512_fmsub_ps(_mm512_add_ps(count[k], theta), log1p[k], loss[k]);
-    EACH d_mu[k] = _mm512_fmsub_ps(r[k], theta, count[k]);
-    EACH d_mu[k] = _mm512_mul_ps(d_mu[k], inverse[k]);
-    EACH d_t[k] = _mm512_fmadd_ps(d_t[k], theta, look_up(gene->S, at[k]));
-    EACH r[k] = _mm512_mul_ps(r[k], inverse[k]);
-    EACH d_t[k] = _mm512_fnmadd_ps(count[k], r[k], d_t[k]);
+    if (counts) {
+        EACH at[k] = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(x + k * LANES)));
+        if (kind == SOME_STRANGE) {
+            EACH usual[k] = _mm512_cmpneq_epi32_mask(at[k], _mm512_set1_epi32(STRANGE));
+            EACH at[k] = _mm512_maskz_mov_epi32(usual[k], at[k]);
+        }
+        EACH counted[k] = _mm512_test_epi32_mask(at[k], at[k]), zero[k] = _mm512_testn_epi32_mask(at[k], at[k]);
+        EACH count[k] = _mm512_cvtepi32_ps(at[k]);
+        EACH loss[k] = _mm512_fmadd_ps(count[k], log_mu[k], look_up(gene->T, at[k]));
+        EACH loss[k] = _mm512_fmsub_ps(_mm512_add_ps(count[k], theta), log1p[k], loss[k]);
+        EACH d_mu[k] = _mm512_fmsub_ps(r[k], theta, count[k]);
+        EACH d_mu[k] = _mm512_mul_ps(d_mu[k], inverse[k]);
+        EACH d_t[k] = _mm512_fmadd_ps(d_t[k], theta, look_up(gene->S, at[k]));
+        EACH r[k] = _mm512_mul_ps(r[k], inverse[k]);
+        EACH d_t[k] = _mm512_fnmadd_ps(count[k], r[k], d_t[k]);
+    } else {
+        EACH loss[k] = _mm512_mul_ps(theta, log1p[k]);
+        EACH d_mu[k] = _mm512_mul_ps(_mm512_mul_ps(r[k], theta), inverse[k]);
+        EACH d_t[k] = _mm512_mul_ps(d_t[k], theta);
+    }
     if (zinb) {
-        lanes odds[SIDE], w[SIDE], up[SIDE], down[SIDE], one[SIDE], p[SIDE], Z[SIDE];
+        lanes odds[SIDE], w[SIDE], up[SIDE], down[SIDE], one[SIDE], p[SIDE], Z[SIDE], pi[SIDE];
         EACH e[k] = _mm512_mul_ps(log1p[k], less_theta_log2_e);
         EACH e[k] = _mm512_max_ps(all(-126), e[k]);
         lanes_exp2_less_1(e, half, w, p);
-        lanes_read(dropout, half, e);
-        EACH e[k] = _mm512_mul_ps(e[k], all(-LOG2_E));
+        lanes_read(dropout, half, pi);
+        EACH e[k] = _mm512_mul_ps(pi[k], all(-LOG2_E));
         EACH e[k] = _mm512_max_ps(all(-DROPOUT_MAX * LOG2_E), e[k]);
         EACH e[k] = _mm512_min_ps(all(DROPOUT_MAX * LOG2_E), e[k]);
         lanes_exp2(e, half, odds);
@@ -188,26 +216,44 @@ LANES_INLINE void row_law(cell_terms *cells, const gene_terms *gene, real d_thet
         EACH up[k] = _mm512_add_ps(odds[k], all(1));
         EACH down[k] = _mm512_add_ps(w[k], all(1));
         EACH Z[k] = _mm512_mul_ps(up[k], down[k]);
-        lanes_inverse(Z, one);
+        lanes_inverse(Z, half, one);
         EACH e[k] = _mm512_mul_ps(p[k], one[k]);
         EACH p[k] = _mm512_mul_ps(one[k], down[k]);
         EACH w[k] = _mm512_mul_ps(w[k], _mm512_mul_ps(one[k], up[k]));
-        EACH Z[k] = _mm512_mul_ps(p[k], _mm512_mask_mov_ps(down[k], counted[k], odds[k]));
-        EACH e[k] = _mm512_mask_mov_ps(e[k], counted[k], p[k]);
+        if (counts) {
+            EACH Z[k] = _mm512_mul_ps(p[k], _mm512_mask_mov_ps(down[k], counted[k], odds[k]));
+            EACH e[k] = _mm512_mask_mov_ps(e[k], counted[k], p[k]);
+            EACH d_mu[k] = _mm512_mask_mul_ps(d_mu[k], zero[k], d_mu[k], w[k]);
+            EACH d_t[k] = _mm512_mask_mul_ps(d_t[k], zero[k], d_t[k], w[k]);
+            EACH loss[k] = _mm512_maskz_mov_ps(counted[k], loss[k]);
+        } else {
+            EACH Z[k] = _mm512_mul_ps(p[k], down[k]);
+            EACH d_mu[k] = _mm512_mul_ps(d_mu[k], w[k]);
+            EACH d_t[k] = _mm512_mul_ps(d_t[k], w[k]);
+        }
+        if (kind == SOME_STRANGE) {
+            EACH e[k] = _mm512_mask_mov_ps(pi[k], usual[k], e[k]);
+            EACH Z[k] = _mm512_mask_mov_ps(all(1), usual[k], Z[k]);
+        }
         lanes_write(e, half, dropout);
-        EACH d_mu[k] = _mm512_mask_mul_ps(d_mu[k], zero[k], d_mu[k], w[k]);
-        EACH d_t[k] = _mm512_mask_mul_ps(d_t[k], zero[k], d_t[k], w[k]);
-        EACH loss[k] = _mm512_maskz_mov_ps(counted[k], loss[k]);
         lanes_load(cells->product, of_cell);
         EACH of_cell[k] = _mm512_mul_ps(of_cell[k], _mm512_getmant_ps(Z[k], _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src));
         lanes_store(of_cell, cells->product), lanes_load(cells->exponent, of_cell);
         EACH of_cell[k] = _mm512_add_ps(of_cell[k], _mm512_getexp_ps(Z[k]));
         lanes_store(of_cell, cells->exponent);
     }
-    lanes_write(d_mu, half, d);
-    lanes_load(cells->loss, of_cell);
-    EACH loss[k] = _mm512_add_ps(loss[k], of_cell[k]);
-    lanes_store(loss, cells->loss), lanes_load(cells->sum, of_cell);
+    if (kind == SOME_STRANGE) {
+        lanes_read(d, half, e);
+        EACH e[k] = _mm512_mask_mov_ps(e[k], usual[k], d_mu[k]);
+        lanes_write(e, half, d);
+        EACH d_mu[k] = _mm512_maskz_mov_ps(usual[k], d_mu[k]), d_t[k] = _mm512_maskz_mov_ps(usual[k], d_t[k]), loss[k] = _mm512_maskz_mov_ps(usual[k], loss[k]);
+    } else lanes_write(d_mu, half, d);
+    if (counts || !zinb) {
+        lanes_load(cells->loss, of_cell);
+        EACH loss[k] = _mm512_add_ps(loss[k], of_cell[k]);
+        lanes_store(loss, cells->loss);
+    }
+    lanes_load(cells->sum, of_cell);
     EACH d_mu[k] = _mm512_add_ps(d_mu[k], of_cell[k]);
     lanes_store(d_mu, cells->sum);
     lanes sum = _mm512_loadu_ps(d_theta);
@@ -219,7 +265,7 @@ LANES_INLINE void row_law(cell_terms *cells, const gene_terms *gene, real d_thet
 
 static inline int place(bool half, int cell) { return (void)half, cell; }
 
-static inline void gene_tables(gene_terms gene[GENES_TOGETHER])
+static inline bool gene_tables(gene_terms gene[GENES_TOGETHER], bool upper)
 {
     for (int k = 0; k < GENES_TOGETHER; k++, gene++) {
         gene->S[0] = gene->T[0] = 0;
@@ -229,7 +275,10 @@ static inline void gene_tables(gene_terms gene[GENES_TOGETHER])
             gene->T[x] = gene->T[x - 1] + (real_log((gene->theta + i) * real_min(gene->inv_theta, 1) / (real)x) - real_min(gene->log_theta, 0));
         }
     }
+    return (void)upper, true;
 }
+
+static inline bool has_above(const uint8_t x[CELLS], uint8_t least) { return (void)x, (void)least, false; }
 
 static inline real sum_of(const real x[LANES])
 {
@@ -285,10 +334,16 @@ static inline void row_softmax_back(void *h_row, const void *d_row, bool half, c
     row_write(d, half, h_row);
 }
 
-static inline void row_law(cell_terms *cells, const gene_terms *gene, real d_theta[LANES], const uint8_t x[CELLS], bool half, const void *h_row, void *dropout_row, void *d_row, bool zinb)
+static inline row_kind kind_of(const uint8_t x[CELLS]) { return (void)x, SOME_STRANGE; }
+
+static inline void row_law(cell_terms *cells, const gene_terms *gene, real d_theta[LANES], const uint8_t x_row[CELLS], bool half, const void *h_row, void *dropout_row, void *d_row,
+                           bool zinb, row_kind kind)
 {
-    real h[CELLS], dropout[CELLS], d[CELLS], y[CELLS], d_t[CELLS], rest[CELLS];
-    row_read(h_row, half, h);
+    real h[CELLS], dropout[CELLS], d[CELLS], y[CELLS], d_t[CELLS], rest[CELLS], kept[CELLS];
+    uint8_t x[CELLS];
+    (void)kind;
+    row_read(h_row, half, h), row_read(d_row, half, kept);
+    for (int c = 0; c < CELLS; c++) x[c] = x_row[c] == STRANGE ? 0 : x_row[c];
     for (int c = 0; c < CELLS; c++) {
         real r = exp_of(h[c] - cells->top[c]) * cells->scale[c] * gene->inv_theta;
         log1p_terms l = log1p_split(r);
@@ -300,17 +355,22 @@ static inline void row_law(cell_terms *cells, const gene_terms *gene, real d_the
     if (zinb) {
         row_read(dropout_row, half, dropout);
         for (int c = 0; c < CELLS; c++) {
-            const bool counted = x[c] > 0;
+            const bool counted = x[c] > 0, usual = x_row[c] != STRANGE;
             expm1_terms e = expm1_split(y[c]);
             real odds = odds_of(dropout[c]), w = odds * e.exp, up = 1 + odds, down = 1 + w, one = 1 / (up * down), p = one * down, by = counted ? 1 : w * one * up;
-            multiply_in(p * (counted ? odds : down) + shadow_of(dropout[c]), &cells->product[c], &cells->exponent[c]);
+            real Z = p * (counted ? odds : down) + shadow_of(dropout[c]);
+            multiply_in(usual ? Z : 1, &cells->product[c], &cells->exponent[c]);
             d[c] *= by, d_t[c] *= by;
-            dropout[c] = counted ? p : -odds * e.one_minus * one;
+            dropout[c] = !usual ? dropout[c] : counted ? p : -odds * e.one_minus * one;
             y[c] = counted ? y[c] : 0, rest[c] = counted ? rest[c] : 0;
         }
         row_write(dropout, half, dropout_row);
     }
-    for (int c = 0; c < CELLS; c++) cells->loss[c] += y[c] + rest[c], cells->sum[c] += d[c], d_theta[c % LANES] += d_t[c];
+    for (int c = 0; c < CELLS; c++) {
+        const bool usual = x_row[c] != STRANGE;
+        cells->loss[c] += usual ? y[c] + rest[c] : 0, cells->sum[c] += usual ? d[c] : 0, d_theta[c % LANES] += usual ? d_t[c] : 0;
+        d[c] = usual ? d[c] : kept[c];
+    }
     row_write(d, half, d_row);
 }
 
