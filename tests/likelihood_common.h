@@ -88,7 +88,7 @@ static void put(cells *c, int64_t b, int64_t g, double x)
     c->values[at] = (float)x;
 }
 
-/* Mostly zeros; small, large and stored-zero counts, and values that are not whole. */
+/* Mostly zeros; small, large and stored-zero counts, and values that are not whole; of every fourth gene none, of another only small counts. */
 static cells cells_random(const iso_likelihood *law, int64_t B, int64_t G, int64_t D)
 {
     static const double some[] = {1, 1, 1, 2, 1, 3, 5, 8, 9, 0, 23, 1.5, 400};
@@ -98,7 +98,9 @@ static cells cells_random(const iso_likelihood *law, int64_t B, int64_t G, int64
         c.log_library[b] = (real)(4 + 4 * iso_rng_uniform(&r));
         c.indptr[b + 1] = c.indptr[b];
         for (int64_t g = 0; g < G; g++) {
-            if (iso_rng_uniform(&r) < 0.25) put(&c, b, g, some[iso_rng_u32(&r) % (sizeof some / sizeof some[0])]);
+            const bool counted = iso_rng_uniform(&r) < 0.25;
+            const double x = counted ? some[iso_rng_u32(&r) % (sizeof some / sizeof some[0])] : 0;
+            if (counted && g % 4 != 1) put(&c, b, g, g % 4 == 2 && (x > 30 || x != floor(x)) ? 30 : x);
             c.mean[b * G + g] = (real)(1.5 * iso_rng_normal(&r));
             c.dropout[b * G + g] = (real)(2 * iso_rng_normal(&r));
         }
