@@ -29,55 +29,43 @@ static int64_t saved_size(const iso_graph *g, const iso_node *n, int j, int64_t 
     return 2 * n->cols;
 }
 
+/* Rows of work [.., H]. */
+enum { MEAN, INVERSE, SCALE, FORWARD };                                    /* the first two: where nothing is saved */
+enum { SUM, SUM_U, OF_D, OF_X, SHIFT, BACKWARD };
 static int64_t work_size(const iso_graph *g, const iso_node *n, int64_t cells, bool backward)
 {
-    (void)g, (void)cells, (void)backward;
-    return 2 * n->cols;
+    (void)g, (void)cells;
+    return (backward ? BACKWARD : FORWARD) * n->cols;
 }
 
-typedef struct span { int64_t c0, c1; } span;
+typedef struct span { int64_t from, n; } span;
 static span block_columns(const iso_args *a, int64_t block)
 {
-    int64_t c0 = block * COLUMNS;
-    return (span){c0, c0 + COLUMNS < a->cols ? c0 + COLUMNS : a->cols};
-}
-
-static void batch_statistics(const iso_args *a, span s, real *restrict mean, real *restrict inverse)
-{
-    int64_t n = a->rows, H = a->cols;
-    const real *restrict x = a->in[0];
-    for (int64_t c = s.c0; c < s.c1; c++) mean[c] = inverse[c] = 0;
-    for (int64_t r = 0; r < n; r++)
-        for (int64_t c = s.c0; c < s.c1; c++) mean[c] += x[r * H + c];
-    for (int64_t c = s.c0; c < s.c1; c++) mean[c] /= (real)n;
-    for (int64_t r = 0; r < n; r++)
-        for (int64_t c = s.c0; c < s.c1; c++) inverse[c] += (x[r * H + c] - mean[c]) * (x[r * H + c] - mean[c]);
-    real momentum = (real)a->node->r[0];
-    for (int64_t c = s.c0; c < s.c1; c++) {
-        if (n > 1) {
-            a->in[3][c] += momentum * (mean[c] - a->in[3][c]);
-            a->in[4][c] += momentum * (inverse[c] / (real)(n - 1) - a->in[4][c]);
-        }
-        inverse[c] = (real)(1 / sqrt((double)(inverse[c] / (real)n) + a->node->r[1]));
-    }
+    int64_t from = block * COLUMNS;
+    return (span){from, a->cols - from < COLUMNS ? a->cols - from : COLUMNS};
 }
 
 static void forward_block(void *arg, int64_t block)
 {
     const iso_args *a = arg;
-    span s = block_columns(a, block);
-    real *mean = a->saved[0] ? a->saved[0] : a->work, *inverse = mean + a->cols;
-    if (a->settings->training) batch_statistics(a, s, mean, inverse);
-    else for (int64_t c = s.c0; c < s.c1; c++) {
-        mean[c] = a->in[3][c];
-        inverse[c] = (real)(1 / sqrt((double)a->in[4][c] + a->node->r[1]));
+    const span s = block_columns(a, block);
+    const real *x = a->in[0] + s.from, *gamma = a->in[1] + s.from, *beta = a->in[2] + s.from;
+    real *saved = (a->saved[0] ? a->saved[0] : a->work) + s.from, *mean = saved, *inverse = saved + a->cols, *scale = a->work + SCALE * a->cols + s.from;
+    real *running_mean = a->in[3] + s.from, *running_variance = a->in[4] + s.from;
+    const real n = (real)a->rows, momentum = (real)a->node->r[0];
+    if (a->settings->training) a->kernels->norm_moments(x, a->rows, s.n, a->cols, mean, inverse);               /* squares, there, for now */
+    else for (int64_t c = 0; c < s.n; c++) inverse[c] = 0;
+    for (int64_t c = 0; c < s.n; c++) {
+        real variance = inverse[c] / n;
+        if (!a->settings->training) mean[c] = running_mean[c], variance = running_variance[c];
+        else if (n > 1) {
+            running_mean[c] += momentum * (mean[c] - running_mean[c]);
+            running_variance[c] += momentum * (inverse[c] / (n - 1) - running_variance[c]);
+        }
+        inverse[c] = (real)(1 / sqrt((double)variance + a->node->r[1]));
+        scale[c] = inverse[c] * gamma[c];
     }
-    const real *restrict gamma = a->in[1], *restrict beta = a->in[2];
-    for (int64_t r = 0; r < a->rows; r++) {
-        const real *restrict x = a->in[0] + r * a->cols;
-        real *restrict y = a->out + r * a->cols;
-        for (int64_t c = s.c0; c < s.c1; c++) y[c] = (x[c] - mean[c]) * inverse[c] * gamma[c] + beta[c];
-    }
+    a->kernels->norm(x, a->rows, s.n, a->cols, mean, scale, beta, a->out + s.from);
 }
 
 /* With u = (x - m) inverse: dbeta = sum d, dgamma = sum d u, and in training
@@ -85,26 +73,19 @@ static void forward_block(void *arg, int64_t block)
 static void backward_block(void *arg, int64_t block)
 {
     const iso_args *a = arg;
-    span s = block_columns(a, block);
-    int64_t H = a->cols;
-    const real *restrict x = a->in[0], *restrict d = a->d_out, *restrict mean = a->saved[0], *restrict inverse = mean + H;
-    real *restrict sum = a->work, *restrict sum_u = a->work + H;
-    for (int64_t c = s.c0; c < s.c1; c++) sum[c] = sum_u[c] = 0;
-    for (int64_t r = 0; r < a->rows; r++)
-        for (int64_t c = s.c0; c < s.c1; c++) {
-            sum[c] += d[r * H + c];
-            sum_u[c] += d[r * H + c] * (x[r * H + c] - mean[c]) * inverse[c];
-        }
-    real share = a->settings->training ? 1 / (real)a->rows : 0;
-    for (int64_t r = 0; a->d_in[0] && r < a->rows; r++)
-        for (int64_t c = s.c0; c < s.c1; c++) {
-            int64_t i = r * H + c;
-            real u = (x[i] - mean[c]) * inverse[c];
-            real dx = a->in[1][c] * inverse[c] * (d[i] - share * (sum[c] + u * sum_u[c]));
-            a->d_in[0][i] = a->add[0] ? a->d_in[0][i] + dx : dx;
-        }
-    for (int64_t c = s.c0; a->d_in[1] && c < s.c1; c++) a->d_in[1][c] = (a->add[1] ? a->d_in[1][c] : 0) + sum_u[c];
-    for (int64_t c = s.c0; a->d_in[2] && c < s.c1; c++) a->d_in[2][c] = (a->add[2] ? a->d_in[2][c] : 0) + sum[c];
+    const span s = block_columns(a, block);
+    const real *x = a->in[0] + s.from, *d = a->d_out + s.from, *mean = a->saved[0] + s.from, *inverse = mean + a->cols, *gamma = a->in[1] + s.from;
+    real *sum = a->work + SUM * a->cols + s.from, *sum_u = a->work + SUM_U * a->cols + s.from, *of_d = a->work + OF_D * a->cols + s.from,
+         *of_x = a->work + OF_X * a->cols + s.from, *shift = a->work + SHIFT * a->cols + s.from;
+    const real share = a->settings->training ? 1 / (real)a->rows : 0;
+    a->kernels->norm_sums(x, d, a->rows, s.n, a->cols, mean, sum, sum_u);
+    for (int64_t c = 0; c < s.n; c++) {
+        sum_u[c] *= inverse[c];
+        of_d[c] = gamma[c] * inverse[c], of_x[c] = -of_d[c] * share * sum_u[c] * inverse[c], shift[c] = -of_d[c] * share * sum[c];
+    }
+    if (a->d_in[0]) a->kernels->norm_back(x, d, a->rows, s.n, a->cols, mean, of_d, of_x, shift, a->add[0], a->d_in[0] + s.from);
+    iso_pass_gradient(a->d_in[1] ? a->d_in[1] + s.from : NULL, a->add[1], 1, sum_u, s.n);
+    iso_pass_gradient(a->d_in[2] ? a->d_in[2] + s.from : NULL, a->add[2], 1, sum, s.n);
 }
 
 static void forward(const iso_args *a)
