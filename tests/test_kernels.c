@@ -171,6 +171,37 @@ static void sparse_layer(void **state)
         }
 }
 
+/* Products with and without a short side, transposed or not, in matrices with more columns than are used; C is not read where beta is 0. */
+static void dense_products(void **state)
+{
+    (void)state;
+    static const int shapes[][3] = {{128, 10, 128}, {10, 128, 128}, {128, 128, 10}, {1, 1, 1}, {3, 17, 5}, {9, 33, 40}, {37, 16, 7}, {2, 64, 64}, {40, 40, 41}, {5, 200, 300}};
+    enum { MOST = 310 * 310 };
+    static real A[MOST], B[MOST], C[MOST], before[MOST];
+    iso_rng r = numbers(9);
+    for (int i = 0; i < MOST; i++) A[i] = (real)iso_rng_normal(&r), B[i] = (real)iso_rng_normal(&r), before[i] = (real)iso_rng_normal(&r);
+    const double betas[] = {0, 1, 0.5};
+    FOR_EACH(kernel)
+        for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+            for (int how = 0; how < 12; how++) {
+                const int M = shapes[s][0], N = shapes[s][1], K = shapes[s][2], ta = how & 1, tb = how & 2;
+                const int lda = (ta ? M : K) + 3, ldb = (tb ? K : N) + (how & 1 ? 5 : 0), ldc = N + 2;
+                const double beta = betas[how / 4], alpha = 0.75, close = sizeof(real) == 4 ? 1e-6 : 1e-14;
+                for (int i = 0; i < M * ldc; i++) C[i] = beta == 0 ? (real)NAN : before[i];
+                iso_kernel_table[kernel]->gemm(ta, tb, M, N, K, (real)alpha, A, lda, B, ldb, (real)beta, C, ldc);
+                for (int m = 0; m < M; m++)
+                    for (int n = 0; n < ldc; n++) {
+                        double want = beta == 0 ? 0 : beta * (double)before[m * ldc + n], size = fabs(want) + 1e-30;
+                        for (int k = 0; k < K && n < N; k++) {
+                            double p = alpha * (double)(ta ? A[k * lda + m] : A[m * lda + k]) * (double)(tb ? B[n * ldb + k] : B[k * ldb + n]);
+                            want += p, size += fabs(p);
+                        }
+                        if (n < N) assert_true(fabs((double)C[m * ldc + n] - want) <= close * size);
+                        else assert_true(beta == 0 ? isnan(C[m * ldc + n]) : C[m * ldc + n] == before[m * ldc + n]);       /* nothing beside it */
+                    }
+            }
+}
+
 /* As kernel.h says which bits of the generator are whose. */
 static void masks(void **state)
 {
@@ -249,6 +280,6 @@ static void sums_of_half(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(adam_is_adam), cmocka_unit_test(narrow_moments_do_not_stick), cmocka_unit_test(sparse_layer), cmocka_unit_test(masks), cmocka_unit_test(normals), cmocka_unit_test(sums_of_half)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(adam_is_adam), cmocka_unit_test(narrow_moments_do_not_stick), cmocka_unit_test(sparse_layer), cmocka_unit_test(dense_products), cmocka_unit_test(masks), cmocka_unit_test(normals), cmocka_unit_test(sums_of_half)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

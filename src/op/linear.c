@@ -20,7 +20,8 @@ static const char *shape(const iso_graph *g, iso_node *n)
     return NULL;
 }
 
-enum { LARGE = 4096, COLUMNS = 256, STEPS = 8, NARROW = 8 };    /* COLUMNS of the gradient, a block; parts in which weights are stepped */
+/* COLUMNS of the gradient, a block; parts in which weights are stepped, by one thread where they are fewer than ALONE. */
+enum { LARGE = 4096, COLUMNS = 256, STEPS = 8, ALONE = 16384, NARROW = 8 };
 
 static bool is_large(const iso_graph *g, const iso_node *n)
 {
@@ -89,7 +90,8 @@ static void backward(const iso_args *a)
     if (a->d_in[1]) iso_gemm(a->env, !across, false, N, K, a->rows, 1, a->d_out, step, a->in[0], K, a->add[1] ? 1 : 0, a->d_in[1], K, NULL);
     if (!a->squares[1]) return;
     stepping s = {.a = a};
-    iso_parallel(a->env, STEPS, step_part, &s);
+    if (N * K < ALONE) for (int i = 0; i < STEPS; i++) step_part(&s, i);
+    else iso_parallel(a->env, STEPS, step_part, &s);
     *a->squares[1] = 0;
     for (int i = 0; i < STEPS; i++) *a->squares[1] += s.squares[i];
 }
