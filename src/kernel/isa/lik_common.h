@@ -38,7 +38,7 @@ typedef struct lik_heads { const real *mean, *dropout; real *d_mean, *d_dropout;
 
 /* Reads genes g..g+n-1 of the next cell, a row of G on, into the second cache: rows lie far away, and until that cell's turn there is arithmetic to do.
  * Harmless past the last. */
-static inline void fetch_ahead(const iso_lik_args *a, const lik_heads *h, int64_t g, int64_t n)
+static inline __attribute__((always_inline)) void fetch_ahead(const iso_lik_args *a, const lik_heads *h, int64_t g, int64_t n)
 {
     enum { LINE = 64 / sizeof(real) };
     const real *next[] = {h->mean, h->dropout};

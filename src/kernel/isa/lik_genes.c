@@ -17,8 +17,9 @@ static inline int64_t size_of(const iso_lik_genes *a) { return a->half ? (int64_
 static inline void *element(const iso_lik_genes *a, real *head, int64_t gene, int64_t cell) { return (char *)head + (gene * a->x.n_rows + cell) * size_of(a); }
 static inline int64_t chunk(int64_t from, int64_t end, int64_t most) { return end - from < most ? end - from : most; }
 
-/* Asks for what the gene AHEAD genes on has of these cells: rows lie far apart, and no CPU guesses that for as many as there are. Harmless past the last. */
-static inline void fetch_ahead_of(const iso_lik_genes *a, real *head, int64_t gene, int64_t cell)
+/* Asks for what the gene AHEAD genes on has of these cells: rows lie far apart, and no CPU guesses that for as many as there are. Harmless past the last.
+ * Always inline: GCC takes a call for one without effect, and leaves it out. */
+static inline __attribute__((always_inline)) void fetch_ahead_of(const iso_lik_genes *a, real *head, int64_t gene, int64_t cell)
 {
     enum { AHEAD = 16 };
     const char *at = element(a, head, gene + AHEAD, cell);
