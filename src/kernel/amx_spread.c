@@ -7,9 +7,7 @@
 
 #include <string.h>
 
-bool iso_spread_usable(void) { return iso_tiles_usable(); }
-
-bool iso_spread_pays(const iso_batch_csr *x)
+static bool pays(const iso_batch_csr *x)
 {
     enum { ONE_IN = 13 };            /* numbers must not be zero: about where both ways take as long */
     return x->indptr[x->n_rows] - x->indptr[0] >= x->n_rows * x->n_cols / ONE_IN;
@@ -22,8 +20,9 @@ static int64_t width_of(int64_t n_cols)
     return (lines + !(lines % 2)) * PAIR;
 }
 
-int64_t iso_spread_size(int64_t n_rows, int64_t n_cols) { return iso_layer_padded(n_rows) * width_of(n_cols); }
-void iso_spread_rows(const iso_batch_csr *x, const real *values, int64_t r0, int64_t r1, iso_bf16 *to)
+static int64_t size(int64_t n_rows, int64_t n_cols) { return iso_layer_padded(n_rows) * width_of(n_cols); }
+
+static void spread(const iso_batch_csr *x, const real *values, int64_t r0, int64_t r1, iso_bf16 *to)
 {
     const int64_t width = width_of(x->n_cols), end = r1 < x->n_rows ? r1 : iso_layer_padded(x->n_rows);
     memset(to + r0 * width, 0, (size_t)((end - r0) * width) * sizeof *to);
@@ -40,7 +39,7 @@ void iso_spread_rows(const iso_batch_csr *x, const real *values, int64_t r0, int
     }
 }
 
-void iso_spread_forward(const iso_bf16 *rows, int64_t n_rows, int64_t n_cols, int64_t c, int64_t n, const real *w, int64_t H, iso_bf16 *half, real *y, bool add)
+static void forward(const iso_bf16 *rows, int64_t n_rows, int64_t n_cols, int64_t c, int64_t n, const real *w, int64_t H, iso_bf16 *half, real *y, bool add)
 {
     const int64_t wide = iso_layer_padded(H), deep = iso_layer_padded(n);
     lay_pairs(w, n, H, H, deep, nearest, half);
@@ -49,10 +48,9 @@ void iso_spread_forward(const iso_bf16 *rows, int64_t n_rows, int64_t n_cols, in
     _tile_release();
 }
 
-void iso_spread_gradient(const real *d, int64_t n_rows, int64_t H, iso_bf16 *pairs) { lay_pairs_apart(d, n_rows, H, nearest, pairs); }
+static void lay_gradient_pairs(const real *d, int64_t n_rows, int64_t H, iso_bf16 *pairs) { lay_pairs_apart(d, n_rows, H, nearest, pairs); }
 
-void iso_spread_backward(const iso_bf16 *rows, int64_t n_rows, int64_t n_cols, int64_t c, int64_t n, const iso_bf16 *pairs, int64_t H, iso_bf16 *half, real *dw,
-                         bool add)
+static void backward(const iso_bf16 *rows, int64_t n_rows, int64_t n_cols, int64_t c, int64_t n, const iso_bf16 *pairs, int64_t H, iso_bf16 *half, real *dw, bool add)
 {
     const int64_t width = width_of(n_cols), B = iso_layer_padded(n_rows), N = iso_layer_padded(n), wide = iso_layer_padded(H);
     for (int64_t g = 0; g < N; g += PAIR)
@@ -73,21 +71,10 @@ void iso_spread_backward(const iso_bf16 *rows, int64_t n_rows, int64_t n_cols, i
     _tile_release();
 }
 
+const iso_spread iso_spread_by_tiles = {pays, size, spread, forward, lay_gradient_pairs, backward};
+
 #else
 
-bool iso_spread_usable(void) { return false; }
-bool iso_spread_pays(const iso_batch_csr *x) { return (void)x, false; }
-int64_t iso_spread_size(int64_t n_rows, int64_t n_cols) { return (void)n_rows, (void)n_cols, 0; }
-void iso_spread_rows(const iso_batch_csr *x, const real *values, int64_t r0, int64_t r1, iso_bf16 *to) { (void)x, (void)values, (void)r0, (void)r1, (void)to; }
-void iso_spread_forward(const iso_bf16 *rows, int64_t n_rows, int64_t n_cols, int64_t c, int64_t n, const real *w, int64_t H, iso_bf16 *half, real *y, bool add)
-{
-    (void)rows, (void)n_rows, (void)n_cols, (void)c, (void)n, (void)w, (void)H, (void)half, (void)y, (void)add;
-}
-void iso_spread_gradient(const real *d, int64_t n_rows, int64_t H, iso_bf16 *pairs) { (void)d, (void)n_rows, (void)H, (void)pairs; }
-void iso_spread_backward(const iso_bf16 *rows, int64_t n_rows, int64_t n_cols, int64_t c, int64_t n, const iso_bf16 *pairs, int64_t H, iso_bf16 *half, real *dw,
-                         bool add)
-{
-    (void)rows, (void)n_rows, (void)n_cols, (void)c, (void)n, (void)pairs, (void)H, (void)half, (void)dw, (void)add;
-}
+const iso_spread iso_spread_by_tiles = {0};
 
 #endif

@@ -31,13 +31,13 @@ static int64_t halves(int64_t n) { return n / (int64_t)(sizeof(real) / sizeof(is
 static int64_t saved_size(const iso_graph *g, const iso_node *n, int j, int64_t cells)
 {
     (void)j;
-    return n->i[0] && iso_spread_usable() ? halves(iso_spread_size(cells, g->nodes[n->in[0]].rows)) : 0;
+    return n->i[0] && iso_tiles_usable() ? halves(iso_spread_by_tiles.size(cells, g->nodes[n->in[0]].rows)) : 0;
 }
 
 /* In slots: forward what spread_rows.h makes of W; backward what it makes of the rows, or a cursor for each cell, and the gradient of a block of W. */
 static int64_t own_size(int64_t cells, int64_t H, bool backward)
 {
-    int64_t half = !iso_spread_usable() ? 0 : halves(backward ? COLUMNS * iso_layer_padded(cells) : DEEP * iso_layer_padded(H));
+    int64_t half = !iso_tiles_usable() ? 0 : halves(backward ? COLUMNS * iso_layer_padded(cells) : DEEP * iso_layer_padded(H));
     return backward && half < cursors(cells) ? cursors(cells) : half;
 }
 static int64_t slot_size(int64_t cells, int64_t H, bool backward) { return own_size(cells, H, backward) + (backward ? COLUMNS * H : 0); }
@@ -58,7 +58,7 @@ typedef struct job { const iso_args *a; int64_t genes, groups; bool spread; doub
 
 static job job_of(const iso_args *a)
 {
-    return (job){.a = a, .genes = a->in_rows[0], .groups = groups_of(a->in_rows[0]), .spread = a->saved[0] && a->settings->training && iso_spread_pays(&a->batch->x)};
+    return (job){.a = a, .genes = a->in_rows[0], .groups = groups_of(a->in_rows[0]), .spread = a->saved[0] && a->settings->training && iso_spread_by_tiles.pays(&a->batch->x)};
 }
 
 /* The work of a slot. */
@@ -86,7 +86,7 @@ static void spread_block(void *arg, int64_t block)
 {
     const iso_args *a = arg;
     int64_t r0 = block * ROWS, r1 = r0 + ROWS < a->rows ? r0 + ROWS : a->rows;
-    iso_spread_rows(&a->batch->x, a->batch->input_values, r0, r1, (iso_bf16 *)a->saved[0]);
+    iso_spread_by_tiles.rows(&a->batch->x, a->batch->input_values, r0, r1, (iso_bf16 *)a->saved[0]);
 }
 
 static void spread_group(void *arg, int64_t group)
@@ -96,7 +96,7 @@ static void spread_group(void *arg, int64_t group)
     const int64_t slot = iso_slot_take(&j->slots);
     span s = genes_of(j, group);
     for (int64_t c = s.from; c < s.to; c += DEEP)
-        iso_spread_forward((const iso_bf16 *)a->saved[0], a->rows, j->genes, c, s.to - c < DEEP ? s.to - c : DEEP, a->in[0] + c * a->cols, a->cols,
+        iso_spread_by_tiles.forward((const iso_bf16 *)a->saved[0], a->rows, j->genes, c, s.to - c < DEEP ? s.to - c : DEEP, a->in[0] + c * a->cols, a->cols,
                            (iso_bf16 *)slot_of(j, slot, false), a->work + group * a->rows * a->cols, c > s.from);
     iso_slot_free(&j->slots, slot);
 }
@@ -151,7 +151,7 @@ static void weight_group(void *arg, int64_t group)
         int64_t n = s.to - c < COLUMNS ? s.to - c : COLUMNS;
         real *dw = a->squares[0] ? block : a->d_in[0] + c * H;
         bool add = !a->squares[0] && a->add[0];
-        if (j->spread) iso_spread_backward((const iso_bf16 *)a->saved[0], a->rows, j->genes, c, n, (const iso_bf16 *)a->work, H, (iso_bf16 *)own, dw, add);
+        if (j->spread) iso_spread_by_tiles.backward((const iso_bf16 *)a->saved[0], a->rows, j->genes, c, n, (const iso_bf16 *)a->work, H, (iso_bf16 *)own, dw, add);
         else a->kernels->csr_linear_dw(&a->batch->x, a->batch->input_values, a->d_out, H, cursor, dw, add, c, c + n);
         if (a->squares[0]) j->squares[group] += a->settings->stepper->step(a->settings->stepper, a->step_from[0] + c * H, n * H, dw);
     }
@@ -161,7 +161,7 @@ static void weight_group(void *arg, int64_t group)
 static void backward(const iso_args *a)
 {
     job j = job_of(a);
-    if (j.spread && a->d_in[0]) iso_spread_gradient(a->d_out, a->rows, a->cols, (iso_bf16 *)a->work);
+    if (j.spread && a->d_in[0]) iso_spread_by_tiles.gradient(a->d_out, a->rows, a->cols, (iso_bf16 *)a->work);
     if (a->d_in[0]) iso_parallel(a->env, j.groups, weight_group, &j);
     if (a->squares[0]) *a->squares[0] = 0;
     for (int64_t g = 0; a->squares[0] && g < j.groups; g++) *a->squares[0] += j.squares[g];
