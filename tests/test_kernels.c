@@ -175,8 +175,8 @@ static void sparse_layer(void **state)
 static void dense_products(void **state)
 {
     (void)state;
-    static const int shapes[][3] = {{128, 10, 128}, {10, 128, 128}, {128, 128, 10}, {1, 1, 1}, {3, 17, 5}, {9, 33, 40}, {37, 16, 7}, {2, 64, 64}, {40, 40, 41}, {5, 200, 300}};
-    enum { MOST = 310 * 310 };
+    static const int shapes[][3] = {{128, 10, 128}, {10, 128, 128}, {128, 128, 10}, {1, 1, 1}, {3, 17, 5}, {9, 33, 40}, {37, 16, 7}, {2, 64, 64}, {40, 40, 41}, {5, 200, 300}, {50, 1100, 20}, {11, 96, 600}};
+    enum { MOST = 1105 * 60 };
     static real A[MOST], B[MOST], C[MOST], before[MOST];
     iso_rng r = numbers(9);
     for (int i = 0; i < MOST; i++) A[i] = (real)iso_rng_normal(&r), B[i] = (real)iso_rng_normal(&r), before[i] = (real)iso_rng_normal(&r);
@@ -200,6 +200,41 @@ static void dense_products(void **state)
                         else assert_true(beta == 0 ? isnan(C[m * ldc + n]) : C[m * ldc + n] == before[m * ldc + n]);       /* nothing beside it */
                     }
             }
+}
+
+/* The loops of batch_norm, of columns that lie among others, against sums in double. */
+static void norms(void **state)
+{
+    (void)state;
+    enum { ROWS = 37, COLS = 150, STEP = 160 };
+    static real x[ROWS * STEP], d[ROWS * STEP], y[ROWS * STEP], dx[ROWS * STEP], mean[COLS], squares[COLS], a[COLS], b[COLS], c[COLS], sum[COLS], products[COLS];
+    const double close = sizeof(real) == 4 ? 1e-5 : 1e-13;
+    iso_rng r = numbers(10);
+    for (int i = 0; i < ROWS * STEP; i++) x[i] = (real)(3 + iso_rng_normal(&r)), d[i] = (real)iso_rng_normal(&r);
+    for (int j = 0; j < COLS; j++) a[j] = (real)iso_rng_normal(&r), b[j] = (real)iso_rng_normal(&r), c[j] = (real)iso_rng_normal(&r);
+    FOR_EACH(k)
+        for (int add = 0; add < 2; add++) {
+            const iso_kernels *kernels = iso_kernel_table[k];
+            for (int i = 0; i < ROWS * STEP; i++) y[i] = 5, dx[i] = 7;
+            kernels->norm_moments(x, ROWS, COLS, STEP, mean, squares);
+            kernels->norm(x, ROWS, COLS, STEP, mean, a, b, y);
+            kernels->norm_sums(x, d, ROWS, COLS, STEP, mean, sum, products);
+            kernels->norm_back(x, d, ROWS, COLS, STEP, mean, a, b, c, add, dx);
+            for (int j = 0; j < COLS; j++) {
+                double m = 0, square = 0, total = 0, product = 0;
+                for (int i = 0; i < ROWS; i++) m += (double)x[i * STEP + j] / ROWS;
+                for (int i = 0; i < ROWS; i++) {
+                    const double off = (double)x[i * STEP + j] - m, up = (double)d[i * STEP + j];
+                    square += off * off, total += up, product += up * off;
+                    assert_true(fabs((double)y[i * STEP + j] - (off * (double)a[j] + (double)b[j])) < close);
+                    assert_true(fabs((double)dx[i * STEP + j] - (7 * add + (double)a[j] * up + (double)b[j] * off + (double)c[j])) < 2 * close);
+                }
+                assert_true(fabs((double)mean[j] - m) < close && fabs((double)squares[j] - square) < 10 * close);
+                assert_true(fabs((double)sum[j] - total) < close && fabs((double)products[j] - product) < 2 * close);
+            }
+            for (int i = 0; i < ROWS; i++)                   /* nothing beside them */
+                for (int j = COLS; j < STEP; j++) assert_true(y[i * STEP + j] == 5 && dx[i * STEP + j] == 7);
+        }
 }
 
 /* As kernel.h says which bits of the generator are whose. */
@@ -280,6 +315,6 @@ static void sums_of_half(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(adam_is_adam), cmocka_unit_test(narrow_moments_do_not_stick), cmocka_unit_test(sparse_layer), cmocka_unit_test(dense_products), cmocka_unit_test(masks), cmocka_unit_test(normals), cmocka_unit_test(sums_of_half)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(adam_is_adam), cmocka_unit_test(narrow_moments_do_not_stick), cmocka_unit_test(sparse_layer), cmocka_unit_test(dense_products), cmocka_unit_test(norms), cmocka_unit_test(masks), cmocka_unit_test(normals), cmocka_unit_test(sums_of_half)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,16 +30,11 @@ typedef struct gemm_job {
     int64_t block_m, block_n, blocks_n;
 } gemm_job;
 
-/* Products with a short side, of which the plain kernel does better than a library that is made for large ones. */
-static bool is_narrow(int64_t M, int64_t N, int64_t K)
-{
-    enum { SHORT = 32, SIZE = 1 << 20 };
-    return (M <= SHORT || N <= SHORT || K <= SHORT) && M * N * K <= SIZE;
-}
+enum { SMALL = 1 << 20 };        /* multiplications up to which the plain kernel does better with a short side than a library that is made for large products */
 
 static void multiply(const gemm_job *j, int64_t M, int64_t N, const real *A, const real *B, real *C)
 {
-    if (is_narrow(M, N, j->K)) {
+    if (iso_gemm_is_narrow(j->tb, M, N, j->K) && M * N * j->K <= SMALL) {
         j->kernels->gemm(j->ta, j->tb, M, N, j->K, j->alpha, A, j->lda, B, j->ldb, j->beta, C, j->ldc);
         return;
     }

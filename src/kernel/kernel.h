@@ -86,6 +86,13 @@ typedef void iso_lik_genes_fn(const iso_lik_genes *a, int64_t g0, int64_t g1, in
 typedef void iso_lik_scales_fn(const iso_lik_genes *a, const real *log_library, int64_t groups, const real *tops, const real *sums);
 typedef void iso_lik_back_fn(const iso_lik_genes *a, int64_t g0, int64_t g1);
 
+/* Products with a side so short that the other matrix goes by once, laid out in rows; not where that, of rows of B, is more work than it saves. */
+enum { ISO_GEMM_SHORT = 32, ISO_GEMM_DEEP = 512 };
+static inline bool iso_gemm_is_narrow(bool tb, int64_t M, int64_t N, int64_t K)
+{
+    return K <= ISO_GEMM_DEEP && (N <= ISO_GEMM_SHORT || K <= ISO_GEMM_SHORT || (M <= ISO_GEMM_SHORT && !tb));
+}
+
 enum { ISO_TILE = 128 };         /* points whose distances are taken at once */
 enum { ISO_LANES = 16 };         /* points of a layout that move at once */
 typedef struct iso_layout_curve { real a, b; } iso_layout_curve;      /* likeness 1 / (1 + a distance^2b) */
@@ -120,7 +127,7 @@ typedef struct iso_kernels {
      * (item, c % 16 + c / 128 * 16). */
     void (*dropout_mask)(iso_rng_key key, uint64_t item, int64_t n, int32_t threshold, real keep, real *mask);
     double (*sum_squares)(const real *x, int64_t n);
-    /* Plain C product, the reference of kernel/gemm.c: C = alpha op(A) op(B) + beta C, row-major. */
+    /* Plain C product, the reference of kernel/gemm.c: C = alpha op(A) op(B) + beta C, row-major. Fast where iso_gemm_is_narrow. */
     void (*gemm)(bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda,
                  const real *B, int64_t ldb, real beta, real *C, int64_t ldc);
     /* The same with A and B in bfloat16, sums in real, alpha 1; reference of iso_gemm_bf16. */

@@ -92,33 +92,34 @@ static inline __attribute__((always_inline)) void narrow_all(const narrow *p, co
     narrow_rows(p, ta, 1, vectors, m, M);
 }
 
-/* Numbers of B laid out in rows of whole vectors, which stay in the first cache. */
-enum { LAID = 8192 };
-static int64_t laid_width(int64_t N) { return N <= LANES ? LANES : (N + 2 * LANES - 1) / (2 * LANES) * 2 * LANES; }
-static bool can_be_laid(bool tb, int64_t N, int64_t K) { return (!tb && N % (2 * LANES) == 0) || K * laid_width(N) <= LAID; }
+/* Numbers of B that are laid out at once, in rows of whole vectors. */
+enum { LAID = ISO_GEMM_DEEP * 2 * LANES };
 
-static void product_narrow(narrow *p, bool ta, bool tb, int64_t M, int64_t ldb)
+static void product_narrow(const narrow *whole, bool ta, bool tb, int64_t M, int64_t ldb)
 {
     _Alignas(64) real laid[LAID];
-    const real *B = p->B;
-    if (tb || p->N % (2 * LANES)) {
-        p->width = laid_width(p->N), p->B = laid;
-        memset(laid, 0, (size_t)(p->K * p->width) * sizeof *laid);
-        for (int64_t n = 0; tb && n < p->N; n++)
-            for (int64_t k = 0; k < p->K; k++) laid[k * p->width + n] = B[n * ldb + k];
-        for (int64_t k = 0; !tb && k < p->K; k++) memcpy(laid + k * p->width, B + k * ldb, (size_t)p->N * sizeof *laid);
-    } else p->width = ldb;
-    if (p->N <= LANES && ta) narrow_all(p, true, 1, M);
-    else if (p->N <= LANES) narrow_all(p, false, 1, M);
-    else if (ta) narrow_all(p, true, 2, M);
-    else narrow_all(p, false, 2, M);
+    const bool as_it_lies = !tb && whole->N % (2 * LANES) == 0;
+    const int64_t K = whole->K, most = as_it_lies ? whole->N : LAID / (K * 2 * LANES) * 2 * LANES;        /* columns at once */
+    for (int64_t n0 = 0; n0 < whole->N; n0 += most) {
+        narrow p = *whole;
+        const real *B = p.B + (tb ? n0 * ldb : n0);
+        p.N = whole->N - n0 < most ? whole->N - n0 : most, p.C += n0;
+        p.B = as_it_lies ? B : laid, p.width = as_it_lies ? ldb : p.N <= LANES ? LANES : (p.N + 2 * LANES - 1) / (2 * LANES) * 2 * LANES;
+        if (!as_it_lies) memset(laid, 0, (size_t)(K * p.width) * sizeof *laid);
+        for (int64_t n = 0; tb && n < p.N; n++)
+            for (int64_t k = 0; k < K; k++) laid[k * p.width + n] = B[n * ldb + k];
+        for (int64_t k = 0; !tb && !as_it_lies && k < K; k++) memcpy(laid + k * p.width, B + k * ldb, (size_t)p.N * sizeof *laid);
+        if (p.N <= LANES && ta) narrow_all(&p, true, 1, M);
+        else if (p.N <= LANES) narrow_all(&p, false, 1, M);
+        else if (ta) narrow_all(&p, true, 2, M);
+        else narrow_all(&p, false, 2, M);
+    }
 }
 
 void KERNEL(gemm)(bool ta, bool tb, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t lda,
                   const real *B, int64_t ldb, real beta, real *C, int64_t ldc)
 {
-    enum { SHORT = 32 };
-    if ((M <= SHORT || N <= SHORT || K <= SHORT) && can_be_laid(tb, N, K)) {
+    if (K > 0 && iso_gemm_is_narrow(tb, M, N, K)) {
         product_narrow(&(narrow){N, K, lda, 0, ldc, alpha, beta, A, B, C}, ta, tb, M, ldb);
         return;
     }

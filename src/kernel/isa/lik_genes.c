@@ -13,6 +13,7 @@
 #include "entries.h"
 
 enum { GENES = 128 };                          /* that are done together */
+
 static inline int64_t size_of(const iso_lik_genes *a) { return a->half ? (int64_t)sizeof(iso_bf16) : (int64_t)sizeof(real); }
 static inline void *element(const iso_lik_genes *a, real *head, int64_t gene, int64_t cell) { return (char *)head + (gene * a->x.n_rows + cell) * size_of(a); }
 static inline int64_t chunk(int64_t from, int64_t end, int64_t most) { return end - from < most ? end - from : most; }
