@@ -103,17 +103,6 @@ static int way_of(const iso_batcher *b, int64_t cell)
     return (int)(iso_rng_u32(&r) % (uint32_t)iso_picture_ways(b->c->pictures));
 }
 
-/* Asks for the counts of the cell AHEAD places on: cells lie anywhere, and rows are too short for a CPU to see where they go. Always inline:
- * GCC takes a call for one without effect, and leaves it out. */
-static inline __attribute__((always_inline)) void fetch_ahead(const job *j, int64_t r)
-{
-    enum { AHEAD = 2, LINE = 64 / sizeof(float), MOST = 64 };           /* lines of a row that are asked for; a long one is seen in time */
-    const iso_csr *x = j->b->c->x;
-    if (r + AHEAD >= j->n) return;
-    int64_t cell = j->index[r + AHEAD], from = x->indptr[cell], end = x->indptr[cell + 1];
-    for (int64_t i = from; i < end && i < from + MOST * LINE; i += LINE) __builtin_prefetch(x->indices + i), __builtin_prefetch(x->values + i);
-}
-
 static void gather_block(void *arg, int64_t block)
 {
     job *j = arg;
@@ -122,7 +111,6 @@ static void gather_block(void *arg, int64_t block)
     int64_t r1 = (block + 1) * ROWS < j->n ? (block + 1) * ROWS : j->n;
     for (int64_t r = block * ROWS; r < r1; r++) {
         int64_t cell = j->index[r], from = c->x->indptr[cell], at = b->indptr[r], n = b->indptr[r + 1] - at;
-        fetch_ahead(j, r);
         iso_fetch(b->indices + at, c->x->indices + from, (size_t)n * sizeof *b->indices);
         iso_fetch(b->values + at, c->x->values + from, (size_t)n * sizeof *b->values);
         real scale = c->input_scale ? (real)c->input_scale[cell] : 1, *in = b->input_values + at;
