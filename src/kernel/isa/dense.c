@@ -88,7 +88,6 @@ static inline __attribute__((always_inline)) int64_t narrow_rows(const narrow *p
 static inline __attribute__((always_inline)) void narrow_all(const narrow *p, const bool ta, const int vectors, int64_t M)
 {
     int64_t m = narrow_rows(p, ta, ROWS, vectors, 0, M);
-    m = narrow_rows(p, ta, 2, vectors, m, M);
     narrow_rows(p, ta, 1, vectors, m, M);
 }
 
