@@ -101,9 +101,11 @@ enum { A_JOB = (sizeof(job) + 63) / 64 * 64 / sizeof(real) };
 
 static layout layout_of(int64_t B, int64_t K, int64_t N)
 {
+    enum { FEW_PARTS = 8 };              /* at least, if there are as many blocks */
     const int64_t per_real = sizeof(real) / sizeof(iso_bf16), of_a_number = iso_tiles_usable() ? ISO_LAYER_PARTS : 1;
     int64_t b = iso_layer_padded(B), k = iso_layer_padded(K), blocks = (N + ISO_LAYER_COLUMNS - 1) / ISO_LAYER_COLUMNS;
-    return (layout){.blocks = blocks, .groups = iso_layer_groups(blocks), .parts = blocks < ISO_LAYER_GROUPS ? blocks : ISO_LAYER_GROUPS, .x = of_a_number * b * k / per_real, .dw = ISO_LAYER_COLUMNS * k, .dx = b * k,
+    int64_t groups = iso_layer_groups(blocks), few = blocks < FEW_PARTS ? blocks : FEW_PARTS;
+    return (layout){.blocks = blocks, .groups = groups, .parts = groups > few ? groups : few, .x = of_a_number * b * k / per_real, .dw = ISO_LAYER_COLUMNS * k, .dx = b * k,
                     .wide = ISO_LAYER_COLUMNS * b, .half = of_a_number * ISO_LAYER_COLUMNS * (2 * b + k) / per_real};
 }
 
