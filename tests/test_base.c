@@ -120,6 +120,43 @@ static void a_task_aside_runs_once(void **state)
     }
 }
 
+typedef struct later { int64_t hits[33], ended; } later;
+static void hit_later(void *arg, int64_t i) { ((later *)arg)->hits[i]++; }
+static void end_later(void *arg)
+{
+    later *l = arg;
+    for (int i = 0; i < 33; i++) assert_int_equal(l->hits[i], l->ended + 1);
+    l->ended++;
+}
+
+/* Blocks without hurry run once each, beside jobs and tasks, and the end comes after the last of them. */
+static void blocks_for_later_run_once(void **state)
+{
+    (void)state;
+    for (int threads = 1; threads <= 5; threads++) {
+        iso_env *env = iso_env_new(threads);
+        static later l[2];
+        int64_t hits[33] = {0}, aside[1] = {0};
+        hit_args task = {aside};
+        memset(l, 0, sizeof l);
+        iso_later_wait(env);                             /* nothing to wait for */
+        for (int round = 0; round < 2000; round++) {
+            if (round % 2) iso_aside(env, hit, &task);
+            for (int k = 0; k < 2; k++) {
+                iso_later(env, 33, hit_later, end_later, &l[k]);
+                for (int job = 0; job < round % 4; job++) iso_parallel(env, 33, hit, &(hit_args){hits});
+            }
+            assert_int_equal(l[0].ended, round + 1);     /* the second has ended the first */
+            iso_later_wait(env);
+            assert_int_equal(l[1].ended, round + 1);
+            iso_aside_wait(env);
+        }
+        for (int i = 0; i < 33; i++) assert_int_equal(hits[i], 2000 / 4 * 12);
+        assert_int_equal(aside[0], 1000);
+        iso_env_free(env);
+    }
+}
+
 static void sizes_are_checked(void **state)
 {
     (void)state;
@@ -189,7 +226,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(philox_known_answers),  cmocka_unit_test(laws_have_their_moments),
-        cmocka_unit_test(permutation_is_one),    cmocka_unit_test(every_block_runs_once), cmocka_unit_test(a_task_aside_runs_once),
+        cmocka_unit_test(permutation_is_one),    cmocka_unit_test(every_block_runs_once), cmocka_unit_test(a_task_aside_runs_once), cmocka_unit_test(blocks_for_later_run_once),
         cmocka_unit_test(large_arrays_lie_in_files), cmocka_unit_test(sizes_are_checked),     cmocka_unit_test(errors_say_where),
         cmocka_unit_test(messages_are_tame),
     };

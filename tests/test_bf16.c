@@ -108,6 +108,7 @@ static void run(arrays *a, bool bf16, bool add, iso_env *env, listener *l, doubl
                      .d_in = {a->dx, a->dw, a->db}, .add = {add, add, add}, .work = work, .squares = {NULL, squares, NULL}};
     iso_op_linear.forward(&args);
     iso_op_linear.backward(&args);
+    iso_later_wait(env);
     iso_free(work);
 }
 
@@ -235,6 +236,7 @@ static void check_by_column(const by_column *c)
                       .add = {c->add, c->add && !c->stepped, c->add}, .work = work, .squares = {NULL, c->stepped ? &squares : NULL, NULL}};
         iso_op_linear.forward(&a);
         iso_op_linear.backward(&a);
+        iso_later_wait(env);
         if (c->stepped) memcpy(g[1], l.dw, (size_t)(n_out * n_in) * sizeof *w);
         for (int i = 0; i < 3; i++) {
             if (first[i]) assert_memory_equal(first[i], g[i], (size_t)sizes[i] * sizeof(real)), iso_free(g[i]);

@@ -82,6 +82,11 @@ void iso_parallel(iso_env *env, int64_t n_blocks, iso_block_fn *fn, void *arg);
  * iso_aside_wait returns when it is done. */
 void iso_aside(iso_env *env, iso_block_fn *fn, void *arg);
 void iso_aside_wait(iso_env *env);
+/* iso_parallel that may return at once: threads that wait for others, or have nothing else to do, run fn(arg, i); then the caller runs last(arg). All of it
+ * is done at the next iso_later, or when iso_later_wait returns; until then arg and what it leads to must stay. */
+typedef void iso_last_fn(void *arg);
+void iso_later(iso_env *env, int64_t n_blocks, iso_block_fn *fn, iso_last_fn *last, void *arg);
+void iso_later_wait(iso_env *env);
 int iso_env_threads(const iso_env *env);
 bool iso_env_interrupted(const iso_env *env);
 /* The interrupt has been heeded: what follows may run on. */

@@ -57,6 +57,20 @@ void iso_aside_wait(iso_env *env)
     if (env->pool) iso_pool_aside_wait(env->pool);
 }
 
+void iso_later(iso_env *env, int64_t n_blocks, iso_block_fn *fn, iso_last_fn *last, void *arg)
+{
+    if (env->pool) iso_pool_later(env->pool, n_blocks, fn, last, arg);
+    else {
+        for (int64_t i = 0; i < n_blocks; i++) fn(arg, i);
+        last(arg);
+    }
+}
+
+void iso_later_wait(iso_env *env)
+{
+    if (env->pool) iso_pool_later_wait(env->pool);
+}
+
 double iso_now_s(void)
 {
     struct timespec t;

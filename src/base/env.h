@@ -21,5 +21,7 @@ void iso_pool_free(iso_pool *p);
 void iso_pool_run(iso_pool *p, int64_t n_blocks, iso_block_fn *fn, void *arg);
 void iso_pool_aside(iso_pool *p, iso_block_fn *fn, void *arg);
 void iso_pool_aside_wait(iso_pool *p);
+void iso_pool_later(iso_pool *p, int64_t n_blocks, iso_block_fn *fn, iso_last_fn *last, void *arg);
+void iso_pool_later_wait(iso_pool *p);
 
 #endif

@@ -5,7 +5,9 @@
  * matter: blocks write to places of their own. Workers look for new work for a few microseconds
  * before they sleep: a training step is a row of short loops, and waking a sleeping thread costs more than many of
  * them. The caller waits only for workers that are at work on the job, so that on a busy machine it goes on without
- * those that the system has put aside. */
+ * those that the system has put aside.
+ *
+ * Beside the jobs there may be a task, for one worker that finds no job (aside), and a job without hurry, whose blocks are done by whoever waits (later). */
 #include "env.h"
 
 #include <pthread.h>
@@ -13,12 +15,24 @@
 #include <stdatomic.h>
 
 enum { SPINS = 4000 };              /* rounds of looking for a job before sleep */
+enum { HOPE = 200 };                /* rounds of looking for blocks of a job without hurry */
 enum { JOBS = 3, PATIENCE = 10 };   /* jobs, and then rounds, before a worker turns to the task beside them: the first jobs of a step want all threads */
 
 /* Blocks that are handed out from `next` on; on a cache line of its own. */
 typedef struct share { _Alignas(64) _Atomic int64_t next; int64_t end; } share;
 
 typedef struct worker_of { iso_pool *pool; int number; pthread_t thread; } worker_of;
+
+/* A job without hurry. */
+typedef struct later_job {
+    iso_block_fn *fn;
+    iso_last_fn *last;
+    void *arg;
+    share *shares;                  /* [n_workers + 1] */
+    _Atomic int64_t left;           /* blocks that nobody has taken */
+    atomic_bool open;
+    atomic_int active;              /* as of a job */
+} later_job;
 
 struct iso_pool {
     int n_workers;                  /* threads beside the caller, numbered from 1; the caller is 0 */
@@ -36,6 +50,7 @@ struct iso_pool {
     void *aside_arg;
     atomic_int aside;
     atomic_uint aside_since;        /* generation */
+    later_job later;
 };
 enum { ASIDE_NONE, ASIDE_WAITS, ASIDE_RUNS };
 
@@ -44,6 +59,15 @@ static void pause_briefly(void)
 #if defined(__x86_64__)
     __builtin_ia32_pause();
 #endif
+}
+
+/* Cuts n_blocks into a share for each thread. */
+static void deal(share *shares, int n, int64_t n_blocks)
+{
+    for (int w = 0; w < n; w++) {
+        atomic_store_explicit(&shares[w].next, w * n_blocks / n, memory_order_relaxed);
+        shares[w].end = (w + 1) * n_blocks / n;
+    }
 }
 
 static void work(iso_pool *p, int number)
@@ -70,6 +94,30 @@ static bool try_aside(iso_pool *p)
     return true;
 }
 
+/* One block of the job without hurry, which must stay open meanwhile. */
+static bool one_later(iso_pool *p, int number)
+{
+    int n = p->n_workers + 1;
+    for (int turn = 0; turn < n; turn++) {
+        share *from = &p->later.shares[(number + turn) % n];
+        int64_t i = atomic_fetch_add_explicit(&from->next, 1, memory_order_relaxed);
+        if (i >= from->end) continue;
+        atomic_fetch_sub_explicit(&p->later.left, 1, memory_order_relaxed);
+        p->later.fn(p->later.arg, i);
+        return true;
+    }
+    return false;
+}
+
+static bool try_later(iso_pool *p, int number)
+{
+    if (atomic_load_explicit(&p->later.left, memory_order_relaxed) <= 0) return false;
+    atomic_fetch_add(&p->later.active, 1);
+    bool done = atomic_load(&p->later.open) && one_later(p, number);
+    atomic_fetch_sub(&p->later.active, 1);
+    return done;
+}
+
 static bool has_news(iso_pool *p, unsigned seen)
 {
     return atomic_load_explicit(&p->generation, memory_order_acquire) != seen;
@@ -83,6 +131,7 @@ static void *worker(void *arg)
     for (;;) {
         for (int spins = 0; !has_news(p, seen) && spins < SPINS; spins++) {
             if (spins > PATIENCE && seen - atomic_load_explicit(&p->aside_since, memory_order_relaxed) >= JOBS && try_aside(p)) spins = 0;
+            else if (spins > PATIENCE && try_later(p, me->number)) spins = 0;
             else pause_briefly();
         }
         if (!has_news(p, seen)) {
@@ -119,15 +168,39 @@ static void announce(iso_pool *p)
 void iso_pool_run(iso_pool *p, int64_t n_blocks, iso_block_fn *fn, void *arg)
 {
     p->fn = fn, p->arg = arg;
-    for (int w = 0, n = p->n_workers + 1; w < n; w++) {
-        atomic_store_explicit(&p->shares[w].next, w * n_blocks / n, memory_order_relaxed);
-        p->shares[w].end = (w + 1) * n_blocks / n;
-    }
+    deal(p->shares, p->n_workers + 1, n_blocks);
     atomic_store(&p->open, true);
     announce(p);
     work(p, 0);
     atomic_store(&p->open, false);
+    for (int spins = 0; spins < HOPE && atomic_load(&p->active) > 0; spins++) {
+        if (spins > PATIENCE && try_later(p, 0)) spins = 0;
+        else pause_briefly();
+    }
     wait_for(&p->active, 0);
+}
+
+static void all_later(void *arg, int64_t number)
+{
+    while (one_later(arg, (int)number)) {}
+}
+
+void iso_pool_later_wait(iso_pool *p)
+{
+    if (!atomic_load(&p->later.open)) return;
+    if (atomic_load(&p->later.left) > 0) iso_pool_run(p, p->n_workers + 1, all_later, p);
+    atomic_store(&p->later.open, false);
+    wait_for(&p->later.active, 0);
+    p->later.last(p->later.arg);
+}
+
+void iso_pool_later(iso_pool *p, int64_t n_blocks, iso_block_fn *fn, iso_last_fn *last, void *arg)
+{
+    iso_pool_later_wait(p);
+    p->later.fn = fn, p->later.last = last, p->later.arg = arg;
+    deal(p->later.shares, p->n_workers + 1, n_blocks);
+    atomic_store(&p->later.open, true);
+    atomic_store(&p->later.left, n_blocks);
 }
 
 void iso_pool_aside(iso_pool *p, iso_block_fn *fn, void *arg)
@@ -153,10 +226,11 @@ iso_pool *iso_pool_new(int threads)
     pthread_cond_init(&p->wake, NULL);
     p->workers = iso_calloc(threads - 1, sizeof *p->workers);
     p->shares = iso_calloc(threads, sizeof *p->shares);
+    p->later.shares = iso_calloc(threads, sizeof *p->later.shares);
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);        /* signals are for the threads of the caller */
-    for (int i = 0; p->workers && p->shares && i < threads - 1; i++) {
+    for (int i = 0; p->workers && p->shares && p->later.shares && i < threads - 1; i++) {
         p->workers[i] = (worker_of){.pool = p, .number = i + 1};
         if (pthread_create(&p->workers[i].thread, NULL, worker, &p->workers[i]) != 0) break;
         p->n_workers++;
@@ -177,5 +251,6 @@ void iso_pool_free(iso_pool *p)
     pthread_mutex_destroy(&p->lock);
     iso_free(p->workers);
     iso_free(p->shares);
+    iso_free(p->later.shares);
     iso_free(p);
 }

@@ -102,6 +102,7 @@ struct iso_op {
      * when nobody else needs them. The likelihood turns the logits into their gradient in place this way. */
     unsigned in_place;
     unsigned steps;                               /* bit i: backward can step parameter i itself */
+    bool lingers;                                 /* backward may leave work (iso_later) that uses its inputs, gradients and scratch until the run ends */
     const iso_example *examples;                  /* ends with what = NULL */
 };
 

@@ -106,6 +106,10 @@ static void backward_buffers(iso_plan *p, int s)
     }
     int64_t work = n->op->work_size ? n->op->work_size(p->g, n, p->max_cells, true) : 0;
     if (work > 0) of->work_backward = new_buffer(p, work, s);
+    if (!n->op->lingers) return;
+    keep_until(p, of->work_backward, INT_MAX), keep_until(p, of->grad, INT_MAX);
+    for (int j = 0; j < n->n_in; j++)
+        if (n->in[j] >= 0 && n->op->reads_in >> j & 1) keep_until(p, p->of[n->in[j]].value, INT_MAX);
 }
 
 static void count_readers(iso_plan *p)

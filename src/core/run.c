@@ -79,6 +79,7 @@ void iso_plan_run(iso_plan *p, iso_env *env, const iso_kernels *k, const iso_bat
         iso_args a = arguments(p, s, env, k, b, settings);
         if (p->steps[s].backward) a.node->op->backward(&a);
         else a.node->op->forward(&a);
+        if (s == p->n_steps - 1) iso_later_wait(env);
         double now = iso_now_s();
         p->seconds[2 * p->steps[s].node + p->steps[s].backward] += now - start;
         start = now;

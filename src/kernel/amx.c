@@ -5,6 +5,7 @@
 
 #include "amx.h"
 
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -203,6 +204,14 @@ static inline void forward(int n, const iso_layer *l, const iso_layer_block *b, 
     _tile_release();
 }
 
+/* x [rows, cols] of 16 bits, as lay_rows. */
+static inline void copy_rows(const iso_bf16 *x, int64_t rows, int64_t cols, iso_bf16 *to)
+{
+    int64_t width = iso_layer_padded(cols);
+    memset(to, 0, (size_t)(iso_layer_padded(rows) * width) * sizeof *to);
+    for (int64_t r = 0; r < rows; r++) memcpy(to + r * width, x + r * cols, (size_t)cols * sizeof *to);
+}
+
 /* Rows of 16 bits that tiles can read where they are: nothing is read beside them. */
 static bool in_place(int n, const iso_layer *l, const iso_layer_block *b) { return l->by_column && n == 1 && l->B % PAIR == 0 && b->n % TILE == 0; }
 
@@ -211,11 +220,13 @@ static inline void backward(int n, const iso_layer *l, const iso_layer_block *b,
     int64_t B = iso_layer_padded(l->B), K = iso_layer_padded(l->K), N = iso_layer_padded(b->n);
     in_parts of_d = parts_of(n, B, N), of_w = parts_of(n, N, K);
     iso_bf16 *by_row = b->half, *by_column = by_row + n * of_d.apart, *w = by_column + n * of_d.apart;
-    float *dbias = l->dbias ? l->dbias + b->c : NULL;
     const iso_bf16 *d = in_place(n, l, b) ? (const iso_bf16 *)l->d + b->c * l->B : by_column;
     const void *from = l->by_column && n == 1 ? (const void *)((const iso_bf16 *)l->d + b->c * l->B) : (const void *)(l->d + b->c * l->B);
-    if (l->by_column) lay_gradient_by_column(from, n == 1, b->n, l->B, of_d, d == by_column ? by_column : NULL, by_row, l->add_bias, dbias);
-    else lay_gradient(l->d + b->c, l->B, b->n, l->N, of_d, by_row, by_column, l->add_bias, dbias);
+    const bool rows_wanted = b->dx || b->dbias, columns_wanted = b->dw && d == by_column;
+    if (!l->by_column) lay_gradient(l->d + b->c, l->B, b->n, l->N, of_d, by_row, by_column, l->add_bias, b->dbias);
+    else if (rows_wanted) lay_gradient_by_column(from, n == 1, b->n, l->B, of_d, columns_wanted ? by_column : NULL, by_row, l->add_bias, b->dbias);
+    else if (columns_wanted && n == 1) copy_rows((const iso_bf16 *)from, b->n, l->B, by_column);
+    else if (columns_wanted) lay_rows((const float *)from, b->n, l->B, of_d, by_column);
     if (b->dx && l->by_column) lay_pairs_apart(l->w + b->c * l->K, b->n, l->K, of_w, w);
     else if (b->dx) lay_pairs(l->w + b->c * l->K, b->n, l->K, l->K, N, of_w, w);
     tiles_on();

@@ -27,7 +27,7 @@ void iso_layer_sum_bias(const real *d, int64_t n, int64_t B, bool add, real *sum
 static void to_bf16(const real *x, iso_bf16 *y, int64_t n) { iso_kernels_best()->to_bf16(x, y, n); }
 static void sum_bias(const iso_layer *l, const iso_layer_block *b, const real *d, int64_t step, iso_bf16 *half)
 {
-    iso_kernels_best()->sum_rows(d, l->B, b->n, step, l->add_bias, l->dbias ? l->dbias + b->c : NULL, half);
+    iso_kernels_best()->sum_rows(d, l->B, b->n, step, l->add_bias, b->dbias, half);
 }
 
 static void half_lay_out(const iso_layer *l, bool backward, iso_bf16 *x)
@@ -58,9 +58,9 @@ static void half_backward(const iso_layer *l, const iso_layer_block *b, const is
     const iso_bf16 *d = across ? half_column(l->d, l, b->c) : rounded;
     int64_t step = across ? l->B : b->n;
     if (!across) sum_bias(l, b, l->d + b->c, l->N, rounded);
-    else if (l->dbias) {
+    else if (b->dbias) {
         iso_kernels_best()->from_bf16(d, b->wide, b->n * l->B);
-        iso_layer_sum_bias(b->wide, b->n, l->B, l->add_bias, l->dbias + b->c);
+        iso_layer_sum_bias(b->wide, b->n, l->B, l->add_bias, b->dbias);
     }
     if (b->dw) iso_gemm_bf16(!across, false, b->n, l->K, l->B, d, step, x, l->K, b->add_w ? 1 : 0, b->dw, l->K);
     if (!b->dx) return;
@@ -74,8 +74,8 @@ static void whole_backward(const iso_layer *l, const iso_layer_block *b, const i
     const bool across = l->by_column;
     const real *d = l->d + (across ? b->c * l->B : b->c);
     int64_t step = across ? l->B : l->N;
-    if (l->dbias && across) iso_layer_sum_bias(d, b->n, l->B, l->add_bias, l->dbias + b->c);
-    else if (l->dbias) sum_bias(l, b, d, step, NULL);
+    if (b->dbias && across) iso_layer_sum_bias(d, b->n, l->B, l->add_bias, b->dbias);
+    else if (b->dbias) sum_bias(l, b, d, step, NULL);
     if (b->dw) iso_gemm_serial(!across, false, b->n, l->K, l->B, 1, d, step, l->x, l->K, b->add_w ? 1 : 0, b->dw, l->K);
     if (b->dx) iso_gemm_serial(across, false, l->B, l->K, b->n, 1, d, step, l->w + b->c * l->K, l->K, b->add_x ? 1 : 0, b->dx, iso_layer_padded(l->K));
 }
@@ -91,15 +91,22 @@ int64_t iso_layer_groups(int64_t blocks)
     return groups < blocks ? groups : blocks;
 }
 
-/* What memory holds, in reals: x; of each group its part of dx; in slots the gradient of a block's weights, a block of y or d, and numbers of 16 bits. */
-typedef struct layout { int64_t blocks, groups, x, dw, dx, wide, half; } layout;
+/* What memory holds, in reals: a job, x; of each group its part of dx; in slots the gradient of a block's weights, a block of y or d, and numbers of 16 bits. */
+typedef struct layout { int64_t blocks, groups, parts, x, dw, dx, wide, half; } layout;
+
+/* Backward, weights are stepped in parts, as a job without hurry (iso_later): what comes next waits for dx alone. A thread that is alone steps a block at
+ * once, while its weights are in cache. Both add up squares by part. */
+typedef struct job { iso_layer l; const iso_layer_way *how; layout m; bool backward, at_once; double squares[ISO_LAYER_GROUPS]; iso_slots slots; } job;
+enum { A_JOB = (sizeof(job) + 63) / 64 * 64 / sizeof(real) };
 
 static layout layout_of(int64_t B, int64_t K, int64_t N)
 {
-    const int64_t per_real = sizeof(real) / sizeof(iso_bf16), parts = iso_tiles_usable() ? ISO_LAYER_PARTS : 1;
+    enum { FEW_PARTS = 8 };              /* at least, if there are as many blocks */
+    const int64_t per_real = sizeof(real) / sizeof(iso_bf16), of_a_number = iso_tiles_usable() ? ISO_LAYER_PARTS : 1;
     int64_t b = iso_layer_padded(B), k = iso_layer_padded(K), blocks = (N + ISO_LAYER_COLUMNS - 1) / ISO_LAYER_COLUMNS;
-    return (layout){.blocks = blocks, .groups = iso_layer_groups(blocks), .x = parts * b * k / per_real, .dw = ISO_LAYER_COLUMNS * k, .dx = b * k,
-                    .wide = ISO_LAYER_COLUMNS * b, .half = parts * ISO_LAYER_COLUMNS * (2 * b + k) / per_real};
+    int64_t groups = iso_layer_groups(blocks), few = blocks < FEW_PARTS ? blocks : FEW_PARTS;
+    return (layout){.blocks = blocks, .groups = groups, .parts = groups > few ? groups : few, .x = of_a_number * b * k / per_real, .dw = ISO_LAYER_COLUMNS * k, .dx = b * k,
+                    .wide = ISO_LAYER_COLUMNS * b, .half = of_a_number * ISO_LAYER_COLUMNS * (2 * b + k) / per_real};
 }
 
 static int64_t slot_size(const layout *m) { return m->dw + m->wide + m->half; }
@@ -107,30 +114,63 @@ static int64_t slot_size(const layout *m) { return m->dw + m->wide + m->half; }
 int64_t iso_layer_work(int64_t B, int64_t K, int64_t N)
 {
     layout m = layout_of(B, K, N);
-    return m.x + m.groups * (m.dx + slot_size(&m));
+    return A_JOB + m.x + m.groups * m.dx + m.parts * slot_size(&m);
 }
 
-typedef struct job { const iso_layer *l; const iso_layer_way *how; layout m; bool backward; double squares[ISO_LAYER_GROUPS]; iso_slots slots; } job;
+static iso_bf16 *x_of(const job *j) { return (iso_bf16 *)(j->l.work + A_JOB); }
+static real *dx_of(const job *j, int64_t group) { return j->l.work + A_JOB + j->m.x + group * j->m.dx; }
+static real *slot_of(const job *j, int64_t slot) { return dx_of(j, j->m.groups) + slot * slot_size(&j->m); }
 
-static real *dx_of(const job *j, int64_t group) { return j->l->work + j->m.x + group * j->m.dx; }
+static iso_layer_block block_of(const job *j, int64_t block, int64_t slot)
+{
+    real *own = slot_of(j, slot);
+    int64_t c = block * ISO_LAYER_COLUMNS, n = j->l.N - c < ISO_LAYER_COLUMNS ? j->l.N - c : ISO_LAYER_COLUMNS;
+    return (iso_layer_block){.c = c, .n = n, .wide = own + j->m.dw, .half = (iso_bf16 *)(own + j->m.dw + j->m.wide)};
+}
+
+static void step_block(job *j, int64_t block, const iso_layer_block *b)
+{
+    int64_t part = ((block + 1) * j->m.parts - 1) / j->m.blocks;
+    j->squares[part] += j->l.stepper->step(j->l.stepper, j->l.step_from + b->c * j->l.K, b->n * j->l.K, b->dw);
+}
 
 static void one_group(void *arg, int64_t group)
 {
     job *j = arg;
-    const iso_layer *l = j->l;
-    const iso_bf16 *x = (const iso_bf16 *)l->work;
+    const iso_layer *l = &j->l;
     int64_t first = group * j->m.blocks / j->m.groups, end = (group + 1) * j->m.blocks / j->m.groups, slot = iso_slot_take(&j->slots);
-    real *dw = dx_of(j, j->m.groups) + slot * slot_size(&j->m);
     for (int64_t block = first; block < end; block++) {
-        int64_t c = block * ISO_LAYER_COLUMNS, n = l->N - c < ISO_LAYER_COLUMNS ? l->N - c : ISO_LAYER_COLUMNS;
-        iso_layer_block b = {.c = c, .n = n, .wide = dw + j->m.dw, .half = (iso_bf16 *)(dw + j->m.dw + j->m.wide), .dx = l->dx ? dx_of(j, group) : NULL, .add_x = block > first};
-        if (l->stepper) b.dw = dw;
-        else if (l->dw) b.dw = l->dw + c * l->K, b.add_w = l->add_w;
-        if (!j->backward) j->how->forward(l, &b, x);
-        else j->how->backward(l, &b, x);
-        if (j->backward && l->stepper) j->squares[group] += l->stepper->step(l->stepper, l->step_from + c * l->K, n * l->K, b.dw);
+        iso_layer_block b = block_of(j, block, slot);
+        if (l->dx) b.dx = dx_of(j, group), b.add_x = block > first;
+        if (l->dbias) b.dbias = l->dbias + b.c;
+        if (j->at_once) b.dw = slot_of(j, slot);
+        else if (l->dw && !l->stepper) b.dw = l->dw + b.c * l->K, b.add_w = l->add_w;
+        if (j->backward) j->how->backward(l, &b, x_of(j));
+        else j->how->forward(l, &b, x_of(j));
+        if (j->at_once) step_block(j, block, &b);
     }
     iso_slot_free(&j->slots, slot);
+}
+
+static void step_part(void *arg, int64_t part)
+{
+    job *j = arg;
+    const iso_layer *l = &j->l;
+    int64_t first = part * j->m.blocks / j->m.parts, end = (part + 1) * j->m.blocks / j->m.parts, slot = iso_slot_take(&j->slots);
+    for (int64_t block = first; block < end; block++) {
+        iso_layer_block b = block_of(j, block, slot);
+        b.dw = slot_of(j, slot);
+        j->how->backward(l, &b, x_of(j));
+        step_block(j, block, &b);
+    }
+    iso_slot_free(&j->slots, slot);
+}
+
+static void sum_squares(void *arg)
+{
+    const job *j = arg;
+    *j->l.squares = 0;
+    for (int64_t p = 0; p < j->m.parts; p++) *j->l.squares += j->squares[p];
 }
 
 enum { ROWS = 32 };      /* of dx, a task */
@@ -138,7 +178,7 @@ enum { ROWS = 32 };      /* of dx, a task */
 static void add_groups(void *arg, int64_t block)
 {
     const job *j = arg;
-    const iso_layer *l = j->l;
+    const iso_layer *l = &j->l;
     int64_t width = iso_layer_padded(l->K), end = (block + 1) * ROWS < l->B ? (block + 1) * ROWS : l->B;
     for (int64_t r = block * ROWS; r < end; r++)
         for (int64_t g = 0; g < j->m.groups; g++) {
@@ -159,14 +199,14 @@ bool iso_layer_does_forward(bool bf16) { return way_of(bf16)->forward != NULL; }
 
 static void run(iso_env *env, const iso_layer *l, bool backward)
 {
-    job j = {.l = l, .how = way_of(l->bf16), .m = layout_of(l->B, l->K, l->N), .backward = backward};
-    if (j.how->lay_out) j.how->lay_out(l, backward, (iso_bf16 *)l->work);
-    iso_parallel(env, j.m.groups, one_group, &j);
-    if (!backward) return;
-    if (l->dx) iso_parallel(env, (l->B + ROWS - 1) / ROWS, add_groups, &j);
-    if (!l->stepper) return;
-    *l->squares = 0;
-    for (int64_t g = 0; g < j.m.groups; g++) *l->squares += j.squares[g];
+    job *j = (job *)l->work;
+    *j = (job){.l = *l, .how = way_of(l->bf16), .m = layout_of(l->B, l->K, l->N), .backward = backward,
+                .at_once = backward && l->stepper && iso_env_threads(env) == 1};
+    if (j->how->lay_out) j->how->lay_out(l, backward, x_of(j));
+    iso_parallel(env, j->m.groups, one_group, j);
+    if (backward && l->dx) iso_parallel(env, (l->B + ROWS - 1) / ROWS, add_groups, j);
+    if (j->at_once) sum_squares(j);
+    else if (backward && l->stepper) iso_later(env, j->m.parts, step_part, sum_squares, j);
 }
 
 void iso_layer_forward(iso_env *env, const iso_layer *l) { run(env, l, false); }

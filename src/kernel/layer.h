@@ -28,7 +28,7 @@ typedef struct iso_layer {
 int64_t iso_layer_work(int64_t B, int64_t K, int64_t N);
 bool iso_layer_does_forward(bool bf16);                        /* else iso_gemm does it */
 void iso_layer_forward(iso_env *env, const iso_layer *l);
-void iso_layer_backward(iso_env *env, const iso_layer *l);
+void iso_layer_backward(iso_env *env, const iso_layer *l);    /* with a stepper leaves work, iso_later, that uses work, x, d and w */
 
 /* Columns of y as rows [n, B], in real: += a bias for each; (+)= sum [n] of each. */
 void iso_layer_add_bias(const real *bias, int64_t n, int64_t B, real *y);
@@ -42,8 +42,9 @@ int64_t iso_layer_groups(int64_t blocks);
 enum { ISO_LAYER_PAD = 32 };
 static inline int64_t iso_layer_padded(int64_t n) { return (n + ISO_LAYER_PAD - 1) / ISO_LAYER_PAD * ISO_LAYER_PAD; }
 
-/* Columns c..c+n-1 of y. half: scratch for rounded numbers; wide [n, B]: for y or d by column; dw [n, K] and dx [B, padded K]: where this block's gradients go. */
-typedef struct iso_layer_block { int64_t c, n; iso_bf16 *half; real *wide, *dw, *dx; bool add_w, add_x; } iso_layer_block;
+/* Columns c..c+n-1 of y. half: scratch for rounded numbers; wide [n, B]: for y or d by column; dw [n, K], dx [B, padded K]
+ * and dbias [n]: where this block's gradients go, NULL: not now. */
+typedef struct iso_layer_block { int64_t c, n; iso_bf16 *half; real *wide, *dw, *dx, *dbias; bool add_w, add_x; } iso_layer_block;
 
 typedef struct iso_layer_way {
     /* x, once for all blocks, in numbers of 16 bits, as the forward product or the weights' gradient wants it. NULL: x as it is. */

@@ -135,4 +135,4 @@ static const iso_example examples[] = {
 };
 
 const iso_op iso_op_linear = {.name = "linear", .shape = shape, .forward = forward, .backward = backward,
-                              .reads_in = 3, .work_size = work_size, .steps = 1u << 1, .examples = examples};
+                              .reads_in = 3, .work_size = work_size, .steps = 1u << 1, .lingers = true, .examples = examples};

@@ -14,6 +14,12 @@ iso_env *iso_env_new(int threads)
 void iso_env_free(iso_env *env) { iso_free(env); }
 double iso_now_s(void) { return 0; }
 
+int iso_env_threads(const iso_env *env)
+{
+    (void)env;
+    return 1;
+}
+
 bool iso_env_interrupted(const iso_env *env)
 {
     (void)env;
@@ -25,6 +31,14 @@ void iso_parallel(iso_env *env, int64_t n_blocks, iso_block_fn *fn, void *arg)
     (void)env;
     for (int64_t i = 0; i < n_blocks; i++) fn(arg, i);
 }
+
+void iso_later(iso_env *env, int64_t n_blocks, iso_block_fn *fn, iso_last_fn *last, void *arg)
+{
+    iso_parallel(env, n_blocks, fn, arg);
+    last(arg);
+}
+
+void iso_later_wait(iso_env *env) { (void)env; }
 
 bool iso_spill_wanted(size_t bytes)
 {
