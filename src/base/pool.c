@@ -19,7 +19,8 @@ enum { HOPE = 200 };                /* rounds of looking for blocks of a job wit
 enum { JOBS = 3, PATIENCE = 10 };   /* jobs, and then rounds, before a worker turns to the task beside them: the first jobs of a step want all threads */
 
 /* Blocks that are handed out from `next` on; on a cache line of its own. */
-typedef struct share { _Alignas(64) _Atomic int64_t next; int64_t end; } share;
+enum { LINE = 64 };                 /* bytes of a line of cache */
+typedef struct share { _Alignas(LINE) _Atomic int64_t next; int64_t end; } share;
 
 typedef struct worker_of { iso_pool *pool; int number; pthread_t thread; } worker_of;
 
@@ -38,15 +39,15 @@ struct iso_pool {
     int n_workers;                  /* threads beside the caller, numbered from 1; the caller is 0 */
     worker_of *workers;
     share *shares;                  /* [n_workers + 1] */
-    pthread_mutex_t lock;
+    _Alignas(LINE) pthread_mutex_t lock;            /* here and below, what one thread writes is not beside what another reads */
     pthread_cond_t wake;
-    atomic_uint generation;         /* odd sizes of meaning: a new value = a new job (or the end) */
+    _Alignas(LINE) atomic_uint generation;          /* a new value = a new job (or the end) */
     atomic_bool quit;
-    iso_block_fn *fn;
+    _Alignas(LINE) iso_block_fn *fn;
     void *arg;
     atomic_bool open;               /* workers may join the job */
     atomic_int active;              /* workers that joined, or are about to look whether they may */
-    iso_block_fn *aside_fn;         /* a task beside the jobs */
+    _Alignas(LINE) iso_block_fn *aside_fn;          /* a task beside the jobs */
     void *aside_arg;
     atomic_int aside;
     atomic_uint aside_since;        /* generation */

@@ -16,11 +16,13 @@ bool iso_tiles_usable(void)
     return iso_kernels_best() == iso_kernel_table[0] && __builtin_cpu_supports("avx512bf16") && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 }
 
-/* x [rows, cols] as it is, as the A of a product: to [padded rows, padded cols]. */
-static inline void lay_rows(const float *x, int64_t rows, int64_t cols, in_parts p, iso_bf16 *to)
+/* x [rows, cols] as it is, as the A of a product: to [padded rows, padded cols]. awake: tiles are on, and shall stay so. */
+static inline void lay_rows(const float *x, int64_t rows, int64_t cols, in_parts p, bool awake, iso_bf16 *to)
 {
+    enum { OFTEN = 8 };              /* rows: a quarter of a microsecond */
     int64_t width = iso_layer_padded(cols);
-    for (int64_t r = 0; r < iso_layer_padded(rows); r++, to += width)
+    for (int64_t r = 0; r < iso_layer_padded(rows); r++, to += width) {
+        if (awake && r % OFTEN == 0) stay_awake();
         for (int64_t c = 0; c < width; c += PAIR) {
             const float *from = x + r * cols + c;
             _mm_prefetch(from + PAGE, _MM_HINT_T0), _mm_prefetch(from + PAGE + TILE, _MM_HINT_T0);
@@ -28,6 +30,7 @@ static inline void lay_rows(const float *x, int64_t rows, int64_t cols, in_parts
             __m512 first = load(from, left), second = load(from + TILE, left - TILE);
             for (int k = 0; k < p.n; k++) _mm512_storeu_si512(to + c + k * p.apart, next_part(&first, &second));
         }
+    }
 }
 
 /* Two rows of PAIR numbers, the first n0 and n1 of each. */
@@ -105,15 +108,15 @@ static inline void read_rows(const void *d, bool half, int64_t at, int64_t step,
     }
 }
 
-/* A gradient by column, d [rows <= ISO_LAYER_COLUMNS, cols], of numbers of 16 bits if `half`: as_it_is (NULL: not wanted) as lay_rows, turned
- * its transpose as lay_rows, but for the order of numbers within each PAIR: 0, TILE, 1, TILE + 1, ...; (+)= sum [rows] of its columns. */
-static inline void lay_gradient_by_column(const void *d, bool half, int64_t rows, int64_t cols, in_parts p, iso_bf16 *as_it_is, iso_bf16 *turned, bool add,
-                                          float *sum)
+/* A gradient by column, d [rows, cols], of numbers of 16 bits if `half`: as_it_is (NULL: not wanted) as lay_rows, turned its transpose, rows
+ * `step` apart, as lay_rows but for the order of numbers within each PAIR: 0, TILE, 1, TILE + 1, ...; (+)= sum [rows] of its columns. */
+static inline void lay_gradient_by_column(const void *d, bool half, int64_t rows, int64_t cols, in_parts p, iso_bf16 *as_it_is, iso_bf16 *turned, int64_t step,
+                                          bool add, float *sum)
 {
     int64_t width = iso_layer_padded(cols), height = iso_layer_padded(rows);
-    const __m512bh first_ones = (__m512bh)_mm512_set1_epi32(0x3f80), second_ones = (__m512bh)_mm512_set1_epi32(0x3f800000);
+    const __m512i upper = _mm512_set1_epi32((int)0xffff0000);
     for (int64_t r = 0; r < height; r += PAIR) {
-        __m512 total[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+        __m512 total[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()}, also[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
         for (int64_t c = 0; c < width; c += PAIR) {
             __m512i row[PAIR];
             __m512 first[PAIR], second[PAIR];
@@ -128,9 +131,10 @@ static inline void lay_gradient_by_column(const void *d, bool half, int64_t rows
                     __m512i v[TILE];
                     turn(row, odd, v);
                     for (int i = 0; i < TILE; i++) {
-                        _mm512_storeu_si512(turned + k * p.apart + (c + 2 * i + odd) * height + r, v[i]);
-                        total[0] = _mm512_dpbf16_ps(total[0], (__m512bh)v[i], first_ones);
-                        total[1] = _mm512_dpbf16_ps(total[1], (__m512bh)v[i], second_ones);
+                        _mm512_storeu_si512(turned + k * p.apart + (c + 2 * i + odd) * step + r, v[i]);
+                        __m512 *to = i % 2 ? also : total;            /* two sums, as one would wait for itself */
+                        to[0] = _mm512_add_ps(to[0], _mm512_castsi512_ps(_mm512_slli_epi32(v[i], 16)));
+                        to[1] = _mm512_add_ps(to[1], _mm512_castsi512_ps(_mm512_and_si512(v[i], upper)));
                     }
                 }
             }
@@ -138,6 +142,7 @@ static inline void lay_gradient_by_column(const void *d, bool half, int64_t rows
         for (int i = 0; sum && i < 2; i++) {
             __mmask16 wanted = the_first(rows - r - i * TILE);
             float *to = sum + r + i * TILE;
+            total[i] = _mm512_add_ps(total[i], also[i]);
             if (add) total[i] = _mm512_add_ps(total[i], _mm512_maskz_loadu_ps(wanted, to));
             _mm512_mask_storeu_ps(to, wanted, total[i]);
         }
@@ -153,7 +158,7 @@ static inline void lay_out(int n, const iso_layer *l, bool backward, iso_bf16 *x
 {
     if (backward) lay_pairs(l->x, l->B, l->K, l->K, iso_layer_padded(l->B), of_x(n, l), x);
     else if (l->by_column) lay_transposed(l->x, l->B, l->K, l->K, of_x(n, l), x);
-    else lay_rows(l->x, l->B, l->K, of_x(n, l), x);
+    else lay_rows(l->x, l->B, l->K, of_x(n, l), false, x);
 }
 
 /* PAIR by PAIR sums of y by column, the first rows x cols of them, with a bias for each row. */
@@ -177,7 +182,7 @@ static inline void forward_by_column(int n, const iso_layer *l, const iso_layer_
     in_parts of_w = parts_of(n, PAIR, K);
     for (int64_t m = 0; m < b->n; m += PAIR) {
         int64_t c = b->c + m, rows = b->n - m < PAIR ? b->n - m : PAIR;
-        lay_rows(l->w + c * l->K, rows, l->K, of_w, b->half);
+        lay_rows(l->w + c * l->K, rows, l->K, of_w, true, b->half);
         for (int64_t r = 0; r < l->B; r += PAIR) {
             int64_t cols = l->B - r < PAIR ? l->B - r : PAIR, at = c * l->B + r;
             product_in(PAIR, PAIR, &(strips){b->half, K, 1, K, {0}}, of_w, x + 2 * r, 2 * B, of_x(n, l), &(sums){some, PAIR, PAIR, PAIR, false, NULL});
@@ -217,20 +222,20 @@ static bool in_place(int n, const iso_layer *l, const iso_layer_block *b) { retu
 
 static inline void backward(int n, const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x)
 {
-    int64_t B = iso_layer_padded(l->B), K = iso_layer_padded(l->K), N = iso_layer_padded(b->n);
-    in_parts of_d = parts_of(n, B, N), of_w = parts_of(n, N, K);
+    int64_t B = iso_layer_padded(l->B), K = iso_layer_padded(l->K), N = iso_layer_padded(b->n), step = N > ISO_LAYER_COLUMNS ? N + PAIR : N;     /* an odd count of lines */
+    in_parts of_d = parts_of(n, B, step), of_w = parts_of(n, N, K);
     iso_bf16 *by_row = b->half, *by_column = by_row + n * of_d.apart, *w = by_column + n * of_d.apart;
     const iso_bf16 *d = in_place(n, l, b) ? (const iso_bf16 *)l->d + b->c * l->B : by_column;
     const void *from = l->by_column && n == 1 ? (const void *)((const iso_bf16 *)l->d + b->c * l->B) : (const void *)(l->d + b->c * l->B);
     const bool rows_wanted = b->dx || b->dbias, columns_wanted = b->dw && d == by_column;
     if (!l->by_column) lay_gradient(l->d + b->c, l->B, b->n, l->N, of_d, by_row, by_column, l->add_bias, b->dbias);
-    else if (rows_wanted) lay_gradient_by_column(from, n == 1, b->n, l->B, of_d, columns_wanted ? by_column : NULL, by_row, l->add_bias, b->dbias);
+    else if (rows_wanted) lay_gradient_by_column(from, n == 1, b->n, l->B, of_d, columns_wanted ? by_column : NULL, by_row, step, l->add_bias, b->dbias);
     else if (columns_wanted && n == 1) copy_rows((const iso_bf16 *)from, b->n, l->B, by_column);
-    else if (columns_wanted) lay_rows((const float *)from, b->n, l->B, of_d, by_column);
+    else if (columns_wanted) lay_rows((const float *)from, b->n, l->B, of_d, false, by_column);
     if (b->dx && l->by_column) lay_pairs_apart(l->w + b->c * l->K, b->n, l->K, of_w, w);
     else if (b->dx) lay_pairs(l->w + b->c * l->K, b->n, l->K, l->K, N, of_w, w);
     tiles_on();
-    if (b->dx) product_in(B, K, &(strips){by_row, N, 1, N, {0}}, of_d, w, 2 * K, of_w, &(sums){b->dx, K, B, K, b->add_x, NULL});
+    if (b->dx) product_in(B, K, &(strips){by_row, step, 1, N, {0}}, of_d, w, 2 * K, of_w, &(sums){b->dx, K, B, K, b->add_x, NULL});
     if (b->dw) product_in(N, K, &(strips){d, B, 1, B, {0}}, of_d, x, 2 * K, of_x(n, l), &(sums){b->dw, l->K, b->n, l->K, b->add_w, NULL});
     _tile_release();
 }
@@ -242,8 +247,8 @@ static void whole_lay_out(const iso_layer *l, bool backward, iso_bf16 *x) { lay_
 static void whole_forward(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x) { forward(ISO_LAYER_PARTS, l, b, x); }
 static void whole_backward(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x) { backward(ISO_LAYER_PARTS, l, b, x); }
 
-const iso_layer_way iso_layer_half_by_tiles = {half_lay_out, half_forward, half_backward};
-const iso_layer_way iso_layer_whole_by_tiles = {whole_lay_out, whole_forward, whole_backward};
+const iso_layer_way iso_layer_half_by_tiles = {half_lay_out, half_forward, half_backward, .wide = true};
+const iso_layer_way iso_layer_whole_by_tiles = {whole_lay_out, whole_forward, whole_backward, .wide = false};
 
 #else
 

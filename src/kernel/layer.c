@@ -80,7 +80,7 @@ static void whole_backward(const iso_layer *l, const iso_layer_block *b, const i
     if (b->dx) iso_gemm_serial(across, false, l->B, l->K, b->n, 1, d, step, l->w + b->c * l->K, l->K, b->add_x ? 1 : 0, b->dx, iso_layer_padded(l->K));
 }
 
-static const iso_layer_way by_half = {half_lay_out, half_forward, half_backward}, by_whole = {.backward = whole_backward};
+static const iso_layer_way by_half = {.lay_out = half_lay_out, .forward = half_forward, .backward = half_backward}, by_whole = {.backward = whole_backward};
 
 /* -------------------------------------------------------------------------------------- groups */
 
@@ -105,8 +105,9 @@ static layout layout_of(int64_t B, int64_t K, int64_t N)
     const int64_t per_real = sizeof(real) / sizeof(iso_bf16), of_a_number = iso_tiles_usable() ? ISO_LAYER_PARTS : 1;
     int64_t b = iso_layer_padded(B), k = iso_layer_padded(K), blocks = (N + ISO_LAYER_COLUMNS - 1) / ISO_LAYER_COLUMNS;
     int64_t groups = iso_layer_groups(blocks), few = blocks < FEW_PARTS ? blocks : FEW_PARTS;
-    return (layout){.blocks = blocks, .groups = groups, .parts = groups > few ? groups : few, .x = of_a_number * b * k / per_real, .dw = ISO_LAYER_COLUMNS * k, .dx = b * k,
-                    .wide = ISO_LAYER_COLUMNS * b, .half = of_a_number * ISO_LAYER_COLUMNS * (2 * b + k) / per_real};
+    int64_t half = of_a_number * ISO_LAYER_COLUMNS * (2 * b + k), wide = (ISO_LAYER_WIDE + ISO_LAYER_PAD) * 2 * b + ISO_LAYER_WIDE * k;
+    return (layout){.blocks = blocks, .groups = groups, .parts = groups > few ? groups : few, .x = of_a_number * b * k / per_real, .dw = ISO_LAYER_WIDE * k, .dx = b * k,
+                    .wide = ISO_LAYER_COLUMNS * b, .half = (half > wide ? half : wide) / per_real};
 }
 
 static int64_t slot_size(const layout *m) { return m->dw + m->wide + m->half; }
@@ -121,33 +122,46 @@ static iso_bf16 *x_of(const job *j) { return (iso_bf16 *)(j->l.work + A_JOB); }
 static real *dx_of(const job *j, int64_t group) { return j->l.work + A_JOB + j->m.x + group * j->m.dx; }
 static real *slot_of(const job *j, int64_t slot) { return dx_of(j, j->m.groups) + slot * slot_size(&j->m); }
 
-static iso_layer_block block_of(const job *j, int64_t block, int64_t slot)
+/* Columns of y. */
+typedef struct span { int64_t from, end; } span;
+static span columns_of(const job *j, int64_t task, int64_t tasks)
 {
-    real *own = slot_of(j, slot);
-    int64_t c = block * ISO_LAYER_COLUMNS, n = j->l.N - c < ISO_LAYER_COLUMNS ? j->l.N - c : ISO_LAYER_COLUMNS;
-    return (iso_layer_block){.c = c, .n = n, .wide = own + j->m.dw, .half = (iso_bf16 *)(own + j->m.dw + j->m.wide)};
+    int64_t end = (task + 1) * j->m.blocks / tasks * ISO_LAYER_COLUMNS;
+    return (span){task * j->m.blocks / tasks * ISO_LAYER_COLUMNS, end < j->l.N ? end : j->l.N};
 }
 
-static void step_block(job *j, int64_t block, const iso_layer_block *b)
+static int64_t most_of(const job *j) { return j->backward && j->l.by_column && j->how->wide ? ISO_LAYER_WIDE : ISO_LAYER_COLUMNS; }
+static iso_layer_block block_of(const job *j, int64_t c, int64_t end, int64_t slot)
 {
-    int64_t part = ((block + 1) * j->m.parts - 1) / j->m.blocks;
-    j->squares[part] += j->l.stepper->step(j->l.stepper, j->l.step_from + b->c * j->l.K, b->n * j->l.K, b->dw);
+    real *own = slot_of(j, slot);
+    return (iso_layer_block){.c = c, .n = end - c < most_of(j) ? end - c : most_of(j), .wide = own + j->m.dw, .half = (iso_bf16 *)(own + j->m.dw + j->m.wide)};
+}
+
+static void step_block(job *j, const iso_layer_block *b)
+{
+    const int64_t K = j->l.K;
+    for (int64_t i = 0, n; i < b->n; i += n) {
+        int64_t block = (b->c + i) / ISO_LAYER_COLUMNS, part = ((block + 1) * j->m.parts - 1) / j->m.blocks;
+        n = b->n - i < ISO_LAYER_COLUMNS ? b->n - i : ISO_LAYER_COLUMNS;
+        j->squares[part] += j->l.stepper->step(j->l.stepper, j->l.step_from + (b->c + i) * K, n * K, b->dw + i * K);
+    }
 }
 
 static void one_group(void *arg, int64_t group)
 {
     job *j = arg;
     const iso_layer *l = &j->l;
-    int64_t first = group * j->m.blocks / j->m.groups, end = (group + 1) * j->m.blocks / j->m.groups, slot = iso_slot_take(&j->slots);
-    for (int64_t block = first; block < end; block++) {
-        iso_layer_block b = block_of(j, block, slot);
-        if (l->dx) b.dx = dx_of(j, group), b.add_x = block > first;
+    const span s = columns_of(j, group, j->m.groups);
+    const int64_t slot = iso_slot_take(&j->slots);
+    for (int64_t c = s.from; c < s.end; c += most_of(j)) {
+        iso_layer_block b = block_of(j, c, s.end, slot);
+        if (l->dx) b.dx = dx_of(j, group), b.add_x = c > s.from;
         if (l->dbias) b.dbias = l->dbias + b.c;
         if (j->at_once) b.dw = slot_of(j, slot);
         else if (l->dw && !l->stepper) b.dw = l->dw + b.c * l->K, b.add_w = l->add_w;
         if (j->backward) j->how->backward(l, &b, x_of(j));
         else j->how->forward(l, &b, x_of(j));
-        if (j->at_once) step_block(j, block, &b);
+        if (j->at_once) step_block(j, &b);
     }
     iso_slot_free(&j->slots, slot);
 }
@@ -155,13 +169,13 @@ static void one_group(void *arg, int64_t group)
 static void step_part(void *arg, int64_t part)
 {
     job *j = arg;
-    const iso_layer *l = &j->l;
-    int64_t first = part * j->m.blocks / j->m.parts, end = (part + 1) * j->m.blocks / j->m.parts, slot = iso_slot_take(&j->slots);
-    for (int64_t block = first; block < end; block++) {
-        iso_layer_block b = block_of(j, block, slot);
+    const span s = columns_of(j, part, j->m.parts);
+    const int64_t slot = iso_slot_take(&j->slots);
+    for (int64_t c = s.from; c < s.end; c += most_of(j)) {
+        iso_layer_block b = block_of(j, c, s.end, slot);
         b.dw = slot_of(j, slot);
-        j->how->backward(l, &b, x_of(j));
-        step_block(j, block, &b);
+        j->how->backward(&j->l, &b, x_of(j));
+        step_block(j, &b);
     }
     iso_slot_free(&j->slots, slot);
 }

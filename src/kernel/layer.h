@@ -8,7 +8,7 @@
 
 #include "kernel.h"
 
-enum { ISO_LAYER_COLUMNS = 128 };    /* of y, a block */
+enum { ISO_LAYER_COLUMNS = 128, ISO_LAYER_WIDE = 4 * ISO_LAYER_COLUMNS };    /* of y, a block; at most, backward by column */
 
 typedef struct iso_layer {
     int64_t B, K, N;                 /* rows of x; columns of x; columns of y */
@@ -51,6 +51,7 @@ typedef struct iso_layer_way {
     void (*lay_out)(const iso_layer *l, bool backward, iso_bf16 *x);
     void (*forward)(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x);     /* NULL: not done */
     void (*backward)(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x);    /* dbias, and dw, dx of the block */
+    bool wide;                        /* by column, backward does ISO_LAYER_WIDE columns at once */
 } iso_layer_way;
 
 /* With AMX, if iso_tiles_usable: bfloat16; float32, each number as the sum of ISO_LAYER_PARTS of bfloat16 (Henry, Tang & Heinecke 2019,

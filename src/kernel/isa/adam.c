@@ -155,9 +155,7 @@ static inline int64_t step_groups(const iso_adam_step *a, uint32_t first, int64_
         } else _mm512_storeu_ps(m + i, mi), _mm512_storeu_ps(v + i, vi);
         _mm512_storeu_ps(p + i, _mm512_fnmadd_ps(mi, q, pi));
     }
-    float part[GROUP];
-    _mm512_storeu_ps(part, sum);
-    for (int l = 0; l < GROUP; l++) *squares += (double)part[l];
+    *squares += _mm512_reduce_add_pd(_mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(sum)), _mm512_cvtps_pd(_mm512_extractf32x8_ps(sum, 1))));
     return i;
 }
 #else
@@ -174,6 +172,7 @@ static inline double run(const iso_adam_step *a, int64_t at, int64_t n, const re
     double squares = 0;
     uint32_t first = (uint32_t)at;
     int64_t done = step_groups(a, first, n, g, p, to->m, to->v, to->both, half, &squares);
+    if (done == n) return squares;
     squares += KERNEL(sum_squares)(g + done, n - done);
     g += done, p += done, n -= done;
     if (half && a->guard > 0) step_words(a, first + (uint32_t)done, n, g, p, to->both + done, true);
