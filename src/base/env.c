@@ -61,7 +61,7 @@ void iso_later(iso_env *env, int64_t n_blocks, iso_block_fn *fn, iso_last_fn *la
 {
     if (env->pool) iso_pool_later(env->pool, n_blocks, fn, last, arg);
     else {
-        for (int64_t i = 0; i < n_blocks; i++) fn(arg, i);
+        iso_parallel(env, n_blocks, fn, arg);
         last(arg);
     }
 }

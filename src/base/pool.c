@@ -18,8 +18,9 @@ enum { SPINS = 4000 };              /* rounds of looking for a job before sleep 
 enum { HOPE = 200 };                /* rounds of looking for blocks of a job without hurry */
 enum { JOBS = 3, PATIENCE = 10 };   /* jobs, and then rounds, before a worker turns to the task beside them: the first jobs of a step want all threads */
 
-/* Blocks that are handed out from `next` on; on a cache line of its own. */
 enum { LINE = 64 };                 /* bytes of a line of cache */
+
+/* Blocks that are handed out from `next` on; on a cache line of its own. */
 typedef struct share { _Alignas(LINE) _Atomic int64_t next; int64_t end; } share;
 
 typedef struct worker_of { iso_pool *pool; int number; pthread_t thread; } worker_of;
@@ -200,8 +201,8 @@ void iso_pool_later(iso_pool *p, int64_t n_blocks, iso_block_fn *fn, iso_last_fn
     iso_pool_later_wait(p);
     p->later.fn = fn, p->later.last = last, p->later.arg = arg;
     deal(p->later.shares, p->n_workers + 1, n_blocks);
+    atomic_store(&p->later.left, n_blocks);             /* before anybody can take one */
     atomic_store(&p->later.open, true);
-    atomic_store(&p->later.left, n_blocks);
 }
 
 void iso_pool_aside(iso_pool *p, iso_block_fn *fn, void *arg)

@@ -247,8 +247,8 @@ static void whole_lay_out(const iso_layer *l, bool backward, iso_bf16 *x) { lay_
 static void whole_forward(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x) { forward(ISO_LAYER_PARTS, l, b, x); }
 static void whole_backward(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x) { backward(ISO_LAYER_PARTS, l, b, x); }
 
-const iso_layer_way iso_layer_half_by_tiles = {half_lay_out, half_forward, half_backward, .wide = true};
-const iso_layer_way iso_layer_whole_by_tiles = {whole_lay_out, whole_forward, whole_backward, .wide = false};
+const iso_layer_way iso_layer_half_by_tiles = {half_lay_out, half_forward, half_backward, .long_runs = true};
+const iso_layer_way iso_layer_whole_by_tiles = {whole_lay_out, whole_forward, whole_backward, .long_runs = false};
 
 #else
 

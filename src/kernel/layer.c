@@ -105,9 +105,10 @@ static layout layout_of(int64_t B, int64_t K, int64_t N)
     const int64_t per_real = sizeof(real) / sizeof(iso_bf16), of_a_number = iso_tiles_usable() ? ISO_LAYER_PARTS : 1;
     int64_t b = iso_layer_padded(B), k = iso_layer_padded(K), blocks = (N + ISO_LAYER_COLUMNS - 1) / ISO_LAYER_COLUMNS;
     int64_t groups = iso_layer_groups(blocks), few = blocks < FEW_PARTS ? blocks : FEW_PARTS;
-    int64_t half = of_a_number * ISO_LAYER_COLUMNS * (2 * b + k), wide = (ISO_LAYER_WIDE + ISO_LAYER_PAD) * 2 * b + ISO_LAYER_WIDE * k;
-    return (layout){.blocks = blocks, .groups = groups, .parts = groups > few ? groups : few, .x = of_a_number * b * k / per_real, .dw = ISO_LAYER_WIDE * k, .dx = b * k,
-                    .wide = ISO_LAYER_COLUMNS * b, .half = (half > wide ? half : wide) / per_real};
+    int64_t most = iso_tiles_usable() ? ISO_LAYER_RUN : ISO_LAYER_COLUMNS;
+    int64_t half = of_a_number * ISO_LAYER_COLUMNS * (2 * b + k), half_of_run = (most + ISO_LAYER_PAD) * 2 * b + most * k;
+    return (layout){.blocks = blocks, .groups = groups, .parts = groups > few ? groups : few, .x = of_a_number * b * k / per_real, .dw = most * k, .dx = b * k,
+                    .wide = ISO_LAYER_COLUMNS * b, .half = (half > half_of_run ? half : half_of_run) / per_real};
 }
 
 static int64_t slot_size(const layout *m) { return m->dw + m->wide + m->half; }
@@ -130,7 +131,7 @@ static span columns_of(const job *j, int64_t task, int64_t tasks)
     return (span){task * j->m.blocks / tasks * ISO_LAYER_COLUMNS, end < j->l.N ? end : j->l.N};
 }
 
-static int64_t most_of(const job *j) { return j->backward && j->l.by_column && j->how->wide ? ISO_LAYER_WIDE : ISO_LAYER_COLUMNS; }
+static int64_t most_of(const job *j) { return j->backward && j->l.by_column && j->how->long_runs ? ISO_LAYER_RUN : ISO_LAYER_COLUMNS; }
 static iso_layer_block block_of(const job *j, int64_t c, int64_t end, int64_t slot)
 {
     real *own = slot_of(j, slot);
@@ -147,38 +148,27 @@ static void step_block(job *j, const iso_layer_block *b)
     }
 }
 
-static void one_group(void *arg, int64_t group)
+/* late: the weights alone, which the others left. */
+static void do_blocks(job *j, int64_t task, int64_t tasks, bool late)
 {
-    job *j = arg;
     const iso_layer *l = &j->l;
-    const span s = columns_of(j, group, j->m.groups);
+    const bool steps = late || j->at_once;
+    const span s = columns_of(j, task, tasks);
     const int64_t slot = iso_slot_take(&j->slots);
     for (int64_t c = s.from; c < s.end; c += most_of(j)) {
         iso_layer_block b = block_of(j, c, s.end, slot);
-        if (l->dx) b.dx = dx_of(j, group), b.add_x = c > s.from;
-        if (l->dbias) b.dbias = l->dbias + b.c;
-        if (j->at_once) b.dw = slot_of(j, slot);
+        if (l->dx && !late) b.dx = dx_of(j, task), b.add_x = c > s.from;
+        if (l->dbias && !late) b.dbias = l->dbias + b.c;
+        if (steps) b.dw = slot_of(j, slot);
         else if (l->dw && !l->stepper) b.dw = l->dw + b.c * l->K, b.add_w = l->add_w;
-        if (j->backward) j->how->backward(l, &b, x_of(j));
-        else j->how->forward(l, &b, x_of(j));
-        if (j->at_once) step_block(j, &b);
+        (j->backward ? j->how->backward : j->how->forward)(l, &b, x_of(j));
+        if (steps) step_block(j, &b);
     }
     iso_slot_free(&j->slots, slot);
 }
 
-static void step_part(void *arg, int64_t part)
-{
-    job *j = arg;
-    const span s = columns_of(j, part, j->m.parts);
-    const int64_t slot = iso_slot_take(&j->slots);
-    for (int64_t c = s.from; c < s.end; c += most_of(j)) {
-        iso_layer_block b = block_of(j, c, s.end, slot);
-        b.dw = slot_of(j, slot);
-        j->how->backward(&j->l, &b, x_of(j));
-        step_block(j, &b);
-    }
-    iso_slot_free(&j->slots, slot);
-}
+static void one_group(void *arg, int64_t group) { do_blocks(arg, group, ((job *)arg)->m.groups, false); }
+static void step_part(void *arg, int64_t part) { do_blocks(arg, part, ((job *)arg)->m.parts, true); }
 
 static void sum_squares(void *arg)
 {

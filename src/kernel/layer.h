@@ -2,13 +2,13 @@
  *
  * Columns are cut into a few groups, by the shape alone, and a group goes through its columns block by block: what a group needs beside
  * them stays in cache, which is why there are no more groups. A block reads its part of the weights, and of the gradient by y, from
- * memory once; it can step its weights (iso_stepper) before they leave the cache. */
+ * memory once, and can step its weights (iso_stepper) before they leave the cache; with more threads than one they are stepped later (layer.c). */
 #ifndef ISO_LAYER_H
 #define ISO_LAYER_H
 
 #include "kernel.h"
 
-enum { ISO_LAYER_COLUMNS = 128, ISO_LAYER_WIDE = 4 * ISO_LAYER_COLUMNS };    /* of y, a block; at most, backward by column */
+enum { ISO_LAYER_COLUMNS = 128, ISO_LAYER_RUN = 4 * ISO_LAYER_COLUMNS };    /* of y, a block; a block on the way back of a way of long runs */
 
 typedef struct iso_layer {
     int64_t B, K, N;                 /* rows of x; columns of x; columns of y */
@@ -51,7 +51,7 @@ typedef struct iso_layer_way {
     void (*lay_out)(const iso_layer *l, bool backward, iso_bf16 *x);
     void (*forward)(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x);     /* NULL: not done */
     void (*backward)(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x);    /* dbias, and dw, dx of the block */
-    bool wide;                        /* by column, backward does ISO_LAYER_WIDE columns at once */
+    bool long_runs;                   /* by column, a block is ISO_LAYER_RUN columns on the way back */
 } iso_layer_way;
 
 /* With AMX, if iso_tiles_usable: bfloat16; float32, each number as the sum of ISO_LAYER_PARTS of bfloat16 (Henry, Tang & Heinecke 2019,
