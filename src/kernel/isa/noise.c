@@ -7,7 +7,7 @@
 #include <immintrin.h>
 #endif
 
-enum { LANES = 16, HALVES = 8, PARTS = LANES * sizeof(uint64_t) / REGISTER_BYTES };         /* halves: numbers of 16 bits in what one counter gives */
+enum { LANES = 16, HALVES = 8, WIDE = REGISTER_BYTES / sizeof(uint64_t), PARTS = LANES / WIDE };       /* halves: numbers of 16 bits in what one counter gives */
 
 /* 32 bits in lanes of 64, so that a product is whole. */
 typedef uint64_t wide __attribute__((vector_size(REGISTER_BYTES)));
@@ -25,46 +25,62 @@ static inline wide times(wide a, uint32_t b)
 #endif
 }
 
-/* iso_philox at LANES places: words [4, LANES]. */
-typedef struct places { uint64_t item[LANES], counter[LANES]; } places;
-static void philox(iso_rng_key key, const places *at, uint32_t words[4][LANES])
+/* iso_philox at LANES places: words [4, LANES]. Parts go side by side, as a round waits for the one before. What is above 32 bits of a lane is left there:
+ * no product reads it. */
+typedef struct places { wide item[PARTS], counter[PARTS]; } places;
+static inline void philox(iso_rng_key key, const places *at, uint32_t words[4][LANES])
 {
-    for (size_t part = 0; part < PARTS; part++) {
-        enum { N = REGISTER_BYTES / sizeof(uint64_t) };
-        wide c0, c1, c2, c3, item;
-        const wide low = (wide){0} + 0xFFFFFFFFu;
+    enum { SIDE = PARTS < 2 ? PARTS : 2 };
+    for (size_t part = 0; part < PARTS; part += SIDE) {
+        wide c[4][SIDE];
         uint32_t k0 = (uint32_t)key.seed, k1 = (uint32_t)(key.seed >> 32) ^ (key.stream * 0x85EBCA6Bu);
-        memcpy(&c0, at->counter + part * N, sizeof c0), memcpy(&item, at->item + part * N, sizeof item);
-        c1 = item & low, c2 = item >> 32, c3 = (wide){0} + key.epoch;
+        for (size_t j = 0; j < SIDE; j++) {
+            c[0][j] = at->counter[part + j], c[1][j] = at->item[part + j];
+            c[2][j] = c[1][j] >> 32, c[3][j] = (wide){0} + key.epoch;
+        }
         for (int round = 0; round < 10; round++) {
-            wide p0 = times(c0, 0xD2511F53u), p1 = times(c2, 0xCD9E8D57u);
-            c0 = (p1 >> 32) ^ c1 ^ k0;
-            c1 = p1 & low;
-            c2 = (p0 >> 32) ^ c3 ^ k1;
-            c3 = p0 & low;
+#pragma GCC unroll 4
+            for (size_t j = 0; j < SIDE; j++) {
+                const wide p0 = times(c[0][j], 0xD2511F53u), p1 = times(c[2][j], 0xCD9E8D57u);
+                c[0][j] = (p1 >> 32) ^ c[1][j] ^ k0, c[2][j] = (p0 >> 32) ^ c[3][j] ^ k1;
+                c[1][j] = p1, c[3][j] = p0;
+            }
             k0 += 0x9E3779B9u;
             k1 += 0xBB67AE85u;
         }
-        const narrow w0 = __builtin_convertvector(c0, narrow), w1 = __builtin_convertvector(c1, narrow), w2 = __builtin_convertvector(c2, narrow),
-                     w3 = __builtin_convertvector(c3, narrow);
-        memcpy(words[0] + part * N, &w0, sizeof w0), memcpy(words[1] + part * N, &w1, sizeof w1);
-        memcpy(words[2] + part * N, &w2, sizeof w2), memcpy(words[3] + part * N, &w3, sizeof w3);
+        for (size_t j = 0; j < SIDE; j++)
+            for (int w = 0; w < 4; w++) {
+                const narrow some = __builtin_convertvector(c[w][j], narrow);
+                memcpy(words[w] + (part + j) * WIDE, &some, sizeof some);
+            }
     }
+}
+
+/* Numbers made of words, in their order. */
+static inline void masked(uint32_t words[4][LANES], int32_t threshold, real keep, real *restrict mask)
+{
+    for (int h = 0; h < HALVES; h++)
+        _Pragma("GCC unroll 1")                              /* else GCC takes it apart instead of making vectors of it */
+        for (int l = 0; l < LANES; l++) mask[h * LANES + l] = (int32_t)(words[h / 2][l] >> (h % 2 * 16) & 0xFFFF) < threshold ? 0 : keep;
 }
 
 void KERNEL(dropout_mask)(iso_rng_key key, uint64_t item, int64_t n, int32_t threshold, real keep, real *mask)
 {
+    static const uint64_t order[LANES] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     for (int64_t i = 0; i < n; i += LANES * HALVES) {
         uint32_t words[4][LANES];
         real some[LANES * HALVES];
-        int64_t left = n - i < LANES * HALVES ? n - i : LANES * HALVES;
         places at;
-        for (uint64_t l = 0; l < LANES; l++) at.item[l] = item, at.counter[l] = (uint64_t)i / HALVES + l;
+        for (int j = 0; j < PARTS; j++) {
+            memcpy(&at.counter[j], order + j * WIDE, sizeof at.counter[j]);
+            at.item[j] = (wide){0} + item, at.counter[j] += (uint64_t)i / HALVES;
+        }
         philox(key, &at, words);
-        for (int h = 0; h < HALVES; h++)
-            _Pragma("GCC unroll 1")                          /* else GCC takes it apart instead of making vectors of it */
-            for (int l = 0; l < LANES; l++) some[h * LANES + l] = (int32_t)(words[h / 2][l] >> (h % 2 * 16) & 0xFFFF) < threshold ? 0 : keep;
-        memcpy(mask + i, some, (size_t)left * sizeof *mask);
+        if (n - i >= LANES * HALVES) masked(words, threshold, keep, mask + i);
+        else {
+            masked(words, threshold, keep, some);
+            memcpy(mask + i, some, (size_t)(n - i) * sizeof *mask);
+        }
     }
 }
 
@@ -92,13 +108,15 @@ void KERNEL(normal)(iso_rng_key key, const int64_t *items, int64_t rows, int64_t
         uint32_t words[4][LANES];
         real made[4][LANES], *to[LANES];
         int64_t left[LANES];
-        places at = {{0}, {0}};
+        uint64_t item[LANES] = {0}, counter[LANES] = {0};
+        places at;
         int lanes = 0;
         for (; lanes < LANES && row < rows; lanes++) {
-            at.item[lanes] = (uint64_t)items[row], at.counter[lanes] = (uint64_t)k;
+            item[lanes] = (uint64_t)items[row], counter[lanes] = (uint64_t)k;
             to[lanes] = out + row * n + 4 * k, left[lanes] = n - 4 * k;
             if (++k == each) k = 0, row++;
         }
+        memcpy(at.item, item, sizeof item), memcpy(at.counter, counter, sizeof counter);
         philox(key, &at, words);
         for (int h = 0; h < 4; h += 2)
             for (int l = 0; l < LANES; l++) {
