@@ -103,18 +103,28 @@ static void trainer_close(trainer *t)
     snapshot_clear(&t->best);
 }
 
-/* Which cell, and which of its genes, made a step go wrong: the first cell whose loss is not finite, else the one with
- * the largest; its gene with the largest count. */
+/* Of the entries of cell r one that is not finite, else that with the largest count; -1: it has none. */
+static int64_t oddest_entry(const iso_batch *b, int64_t r)
+{
+    int64_t most = -1;
+    for (int64_t e = b->x.indptr[r]; e < b->x.indptr[r + 1]; e++) {
+        if (!isfinite(b->x.values[e])) return e;
+        if (most < 0 || b->x.values[e] > b->x.values[most]) most = e;
+    }
+    return most;
+}
+
+/* Which cell, and which of its genes, made a step go wrong: the first cell with a count or a loss that is not finite, else the one with the largest loss. */
 static void name_culprit(const trainer *t, const iso_batch *b, char *text, size_t size)
 {
-    int64_t cell = 0, best = -1;
+    int64_t cell = 0;
     bool counts = !t->c->pictures;
     for (int64_t r = 0; r < b->n; r++) {
-        if (!isfinite((double)b->cell_loss[r])) { cell = r; break; }
+        const int64_t e = counts ? oddest_entry(b, r) : -1;
+        if (!isfinite((double)b->cell_loss[r]) || (e >= 0 && !isfinite(b->x.values[e]))) { cell = r; break; }
         if (b->cell_loss[r] > b->cell_loss[cell]) cell = r;
     }
-    for (int64_t e = b->x.indptr[cell]; counts && e < b->x.indptr[cell + 1]; e++)
-        if (best < 0 || b->x.values[e] > b->x.values[best]) best = e;
+    const int64_t best = counts ? oddest_entry(b, cell) : -1;
     if (!counts) {
         snprintf(text, size, "image %lld (\"%s\")", (long long)b->cells[cell] + 1, t->names.cells ? t->names.cells[b->cells[cell]] : "?");
         return;
