@@ -25,6 +25,7 @@ static iso_status list_chunks(iso_optimizer *o, iso_error *err)
     for (int i = 0; i < g->n_params; i++) o->n_chunks += (g->params[i].rows * g->params[i].cols + CHUNK - 1) / CHUNK;
     ALLOC(o->chunks, o->n_chunks, sizeof *o->chunks);
     ALLOC(o->chunk_squares, o->n_chunks, sizeof *o->chunk_squares);
+    ALLOC(o->left, o->n_chunks, sizeof *o->left);
     int64_t at = 0;
     for (int i = 0; i < g->n_params; i++) {
         int64_t size = g->params[i].rows * g->params[i].cols;
@@ -68,6 +69,7 @@ void iso_optimizer_clear(iso_optimizer *o)
     iso_free(o->chunks);
     iso_free(o->squares);
     iso_free(o->chunk_squares);
+    iso_free(o->left);
     *o = (iso_optimizer){0};
 }
 
@@ -97,8 +99,8 @@ typedef struct job { const iso_optimizer *o; const iso_kernels *k; } job;
 static void end_chunk(void *arg, int64_t i)
 {
     const iso_optimizer *o = ((const job *)arg)->o;
-    const iso_chunk *c = &o->chunks[i];
-    o->chunk_squares[i] = o->squares[c->param] >= 0 ? 0 : step(&o->stepper, c->from, c->n, o->g->grad + c->from);
+    const iso_chunk *c = &o->chunks[o->left[i]];
+    o->chunk_squares[o->left[i]] = step(&o->stepper, c->from, c->n, o->g->grad + c->from);
 }
 
 static double norm_of(const iso_optimizer *o)
@@ -110,7 +112,12 @@ static double norm_of(const iso_optimizer *o)
 
 double iso_optimizer_end(iso_optimizer *o, iso_env *env)
 {
-    iso_parallel(env, o->n_chunks, end_chunk, &(job){.o = o});
+    int64_t n_left = 0;
+    for (int64_t i = 0; i < o->n_chunks; i++) {
+        o->chunk_squares[i] = 0;
+        if (o->squares[o->chunks[i].param] < 0) o->left[n_left++] = i;
+    }
+    iso_parallel(env, n_left, end_chunk, &(job){.o = o});
     double rest = norm_of(o), sum = rest * rest;
     for (int i = 0; i < o->g->n_params; i++) sum += o->squares[i] > 0 ? o->squares[i] : 0;
     return sqrt(sum);

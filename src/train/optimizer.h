@@ -18,6 +18,7 @@ typedef struct iso_optimizer {
     double *squares;              /* [n_params] of gradients that were stepped in the step at hand; -1: not yet */
     struct iso_chunk *chunks;     /* [n_chunks] of the flat arrays, in the order in which threads share them out */
     double *chunk_squares;        /* [n_chunks] */
+    int64_t *left;                /* [n_chunks]: those of tensors that no layer stepped */
     int64_t n_chunks;
 } iso_optimizer;
 
