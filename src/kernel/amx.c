@@ -154,11 +154,13 @@ static inline void lay_gradient_by_column(const void *d, bool half, int64_t rows
 static in_parts parts_of(int n, int64_t rows, int64_t cols) { return (in_parts){n, rows * cols}; }
 static in_parts of_x(int n, const iso_layer *l) { return parts_of(n, iso_layer_padded(l->B), iso_layer_padded(l->K)); }
 
-static inline void lay_out(int n, const iso_layer *l, bool backward, iso_bf16 *x)
+static inline void lay_out(int n, const iso_layer *l, bool backward, int64_t r0, int64_t rows, iso_bf16 *x)
 {
-    if (backward) lay_pairs(l->x, l->B, l->K, l->K, iso_layer_padded(l->B), of_x(n, l), x);
-    else if (l->by_column) lay_transposed(l->x, l->B, l->K, l->K, of_x(n, l), x);
-    else lay_rows(l->x, l->B, l->K, of_x(n, l), false, x);
+    const float *from = l->x + r0 * l->K;
+    const int64_t width = iso_layer_padded(l->K);
+    if (backward) lay_pairs(from, rows, l->K, l->K, iso_layer_padded(rows), of_x(n, l), x + r0 * width);
+    else if (l->by_column) lay_transposed(from, rows, l->K, l->K, iso_layer_padded(l->B), of_x(n, l), x + 2 * r0);
+    else lay_rows(from, rows, l->K, of_x(n, l), false, x + r0 * width);
 }
 
 /* PAIR by PAIR sums of y by column, the first rows x cols of them, with a bias for each row. */
@@ -197,7 +199,7 @@ static inline void forward_by_row(int n, const iso_layer *l, const iso_layer_blo
     for (int64_t i = 0; l->bias && i < b->n; i++) bias[i] = l->bias[b->c + i];
     int64_t K = iso_layer_padded(l->K), N = iso_layer_padded(b->n);
     in_parts of_w = parts_of(n, K, N);
-    lay_transposed(l->w + b->c * l->K, b->n, l->K, l->K, of_w, b->half);
+    lay_transposed(l->w + b->c * l->K, b->n, l->K, l->K, N, of_w, b->half);
     product_in(iso_layer_padded(l->B), N, &(strips){x, K, 1, K, {0}}, of_x(n, l), b->half, 2 * N, of_w, &(sums){l->y + b->c, l->N, l->B, b->n, false, bias});
 }
 
@@ -240,10 +242,10 @@ static inline void backward(int n, const iso_layer *l, const iso_layer_block *b,
     _tile_release();
 }
 
-static void half_lay_out(const iso_layer *l, bool backward, iso_bf16 *x) { lay_out(1, l, backward, x); }
+static void half_lay_out(const iso_layer *l, bool backward, int64_t r0, int64_t rows, iso_bf16 *x) { lay_out(1, l, backward, r0, rows, x); }
 static void half_forward(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x) { forward(1, l, b, x); }
 static void half_backward(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x) { backward(1, l, b, x); }
-static void whole_lay_out(const iso_layer *l, bool backward, iso_bf16 *x) { lay_out(ISO_LAYER_PARTS, l, backward, x); }
+static void whole_lay_out(const iso_layer *l, bool backward, int64_t r0, int64_t rows, iso_bf16 *x) { lay_out(ISO_LAYER_PARTS, l, backward, r0, rows, x); }
 static void whole_forward(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x) { forward(ISO_LAYER_PARTS, l, b, x); }
 static void whole_backward(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x) { backward(ISO_LAYER_PARTS, l, b, x); }
 

@@ -124,11 +124,10 @@ static inline void lay_pairs_apart(const float *w, int64_t rows, int64_t cols, i
         }
 }
 
-/* x [rows, cols], rows `step` apart, as the B of a product over its columns: to [padded cols / 2, padded rows, 2]. */
-static inline void lay_transposed(const float *x, int64_t rows, int64_t cols, int64_t step, in_parts p, iso_bf16 *to)
+/* x [rows, cols], rows `step` apart, as the B of a product over its columns: to the first padded rows of [padded cols / 2, width, 2]. */
+static inline void lay_transposed(const float *x, int64_t rows, int64_t cols, int64_t step, int64_t width, in_parts p, iso_bf16 *to)
 {
-    int64_t width = iso_layer_padded(rows);
-    for (int64_t r = 0; r < width; r += TILE)
+    for (int64_t r = 0; r < iso_layer_padded(rows); r += TILE)
         for (int64_t c = 0; c < iso_layer_padded(cols); c += PAIR) {
             __m512i v[TILE];
             __m512 first[TILE], second[TILE];

@@ -181,7 +181,7 @@ static void gather_weights(void *arg, int64_t ky)
 {
     const job *j = arg;
     int64_t run = j->c->size * j->c->in;
-    lay_transposed(j->w + ky * run, j->c->out, run, j->patch, nearest, j->weights + ky * j->gather_run * iso_layer_padded(j->c->out));
+    lay_transposed(j->w + ky * run, j->c->out, run, j->patch, iso_layer_padded(j->c->out), nearest, j->weights + ky * j->gather_run * iso_layer_padded(j->c->out));
 }
 
 /* A tap of the adjoint's: task = ((p * s + q) * t + row) * t + column. Which of the kernel's rows it is, for phase p. */

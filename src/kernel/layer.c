@@ -30,10 +30,10 @@ static void sum_bias(const iso_layer *l, const iso_layer_block *b, const real *d
     iso_kernels_best()->sum_rows(d, l->B, b->n, step, l->add_bias, b->dbias, half);
 }
 
-static void half_lay_out(const iso_layer *l, bool backward, iso_bf16 *x)
+static void half_lay_out(const iso_layer *l, bool backward, int64_t r0, int64_t rows, iso_bf16 *x)
 {
     (void)backward;
-    to_bf16(l->x, x, l->B * l->K);
+    to_bf16(l->x + r0 * l->K, x + r0 * l->K, rows * l->K);
 }
 
 static iso_bf16 *half_column(const real *y, const iso_layer *l, int64_t c) { return (iso_bf16 *)(uintptr_t)y + c * l->B; }
@@ -177,7 +177,15 @@ static void sum_squares(void *arg)
     for (int64_t p = 0; p < j->m.parts; p++) *j->l.squares += j->squares[p];
 }
 
-enum { ROWS = 32 };      /* of dx, a task */
+enum { ROWS = ISO_LAYER_PAD };       /* of x and dx, a task */
+static int64_t row_tasks(const iso_layer *l) { return (l->B + ROWS - 1) / ROWS; }
+
+static void lay_rows(void *arg, int64_t block)
+{
+    const job *j = arg;
+    const int64_t r0 = block * ROWS, left = j->l.B - r0;
+    j->how->lay_out(&j->l, j->backward, r0, left < ROWS ? left : ROWS, x_of(j));
+}
 
 static void add_groups(void *arg, int64_t block)
 {
@@ -206,9 +214,9 @@ static void run(iso_env *env, const iso_layer *l, bool backward)
     job *j = (job *)l->work;
     *j = (job){.l = *l, .how = way_of(l->bf16), .m = layout_of(l->B, l->K, l->N), .backward = backward,
                 .at_once = backward && l->stepper && iso_env_threads(env) == 1};
-    if (j->how->lay_out) j->how->lay_out(l, backward, x_of(j));
+    if (j->how->lay_out) iso_parallel(env, row_tasks(l), lay_rows, j);
     iso_parallel(env, j->m.groups, one_group, j);
-    if (backward && l->dx) iso_parallel(env, (l->B + ROWS - 1) / ROWS, add_groups, j);
+    if (backward && l->dx) iso_parallel(env, row_tasks(l), add_groups, j);
     if (j->at_once) sum_squares(j);
     else if (backward && l->stepper) iso_later(env, j->m.parts, step_part, sum_squares, j);
 }

@@ -47,8 +47,9 @@ static inline int64_t iso_layer_padded(int64_t n) { return (n + ISO_LAYER_PAD - 
 typedef struct iso_layer_block { int64_t c, n; iso_bf16 *half; real *wide, *dw, *dx, *dbias; bool add_w, add_x; } iso_layer_block;
 
 typedef struct iso_layer_way {
-    /* x, once for all blocks, in numbers of 16 bits, as the forward product or the weights' gradient wants it. NULL: x as it is. */
-    void (*lay_out)(const iso_layer *l, bool backward, iso_bf16 *x);
+    /* x, once for all blocks, in numbers of 16 bits, as the forward product or the weights' gradient wants it, rows r0.. of it to their places; r0 is a
+     * multiple of ISO_LAYER_PAD. NULL: x as it is. */
+    void (*lay_out)(const iso_layer *l, bool backward, int64_t r0, int64_t rows, iso_bf16 *x);
     void (*forward)(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x);     /* NULL: not done */
     void (*backward)(const iso_layer *l, const iso_layer_block *b, const iso_bf16 *x);    /* dbias, and dw, dx of the block */
     bool long_runs;                   /* by column, a block is ISO_LAYER_RUN columns on the way back */
