@@ -213,20 +213,22 @@ static void norms(void **state)
     for (int i = 0; i < ROWS * STEP; i++) x[i] = (real)(3 + iso_rng_normal(&r)), d[i] = (real)iso_rng_normal(&r);
     for (int j = 0; j < COLS; j++) a[j] = (real)iso_rng_normal(&r), b[j] = (real)iso_rng_normal(&r), c[j] = (real)iso_rng_normal(&r);
     FOR_EACH(k)
-        for (int add = 0; add < 2; add++) {
+        for (int how = 0; how < 4; how++) {
             const iso_kernels *kernels = iso_kernel_table[k];
+            const bool add = how & 1, relu = how & 2;
             for (int i = 0; i < ROWS * STEP; i++) y[i] = 5, dx[i] = 7;
             kernels->norm_moments(x, ROWS, COLS, STEP, mean, squares);
-            kernels->norm(x, ROWS, COLS, STEP, mean, a, b, y);
-            kernels->norm_sums(x, d, ROWS, COLS, STEP, mean, sum, products);
-            kernels->norm_back(x, d, ROWS, COLS, STEP, mean, a, b, c, add, dx);
+            kernels->norm(x, ROWS, COLS, STEP, mean, a, b, relu, y);
+            kernels->norm_sums(x, d, relu ? y : NULL, ROWS, COLS, STEP, mean, sum, products);
+            kernels->norm_back(x, d, relu ? y : NULL, ROWS, COLS, STEP, mean, a, b, c, add, dx);
             for (int j = 0; j < COLS; j++) {
                 double m = 0, square = 0, total = 0, product = 0;
                 for (int i = 0; i < ROWS; i++) m += (double)x[i * STEP + j] / ROWS;
                 for (int i = 0; i < ROWS; i++) {
-                    const double off = (double)x[i * STEP + j] - m, up = (double)d[i * STEP + j];
+                    const double off = (double)x[i * STEP + j] - m, normed = off * (double)a[j] + (double)b[j];
+                    const double up = relu && y[i * STEP + j] <= 0 ? 0 : (double)d[i * STEP + j];
                     square += off * off, total += up, product += up * off;
-                    assert_true(fabs((double)y[i * STEP + j] - (off * (double)a[j] + (double)b[j])) < close);
+                    assert_true(fabs((double)y[i * STEP + j] - (relu ? fmax(normed, 0) : normed)) < close);
                     assert_true(fabs((double)dx[i * STEP + j] - (7 * add + (double)a[j] * up + (double)b[j] * off + (double)c[j])) < 2 * close);
                 }
                 assert_true(fabs((double)mean[j] - m) < close && fabs((double)squares[j] - square) < 10 * close);

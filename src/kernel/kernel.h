@@ -154,11 +154,12 @@ typedef struct iso_kernels {
     void (*pixels_unfinish)(int64_t n, int64_t channels, const real *d, const real *out, real *to, real *sums);
     const iso_winograd (*winograd)[2]; /* [2][2]: with 2 and 4 outputs, of 2 and of 3 taps */
     /* Columns of x, y, d and dx [n, cols], rows `step` apart; all else [cols]. The mean, and the sum of squared distances from it;
-     * y = (x - mean) scale + shift; the sums of d, and of d (x - mean); dx (+)= of_d d + of_x (x - mean) + shift. */
+     * y = (x - mean) scale + shift, then, if relu, 0 where that is not above 0; the sums of d, and of d (x - mean); dx (+)= of_d d + of_x (x - mean)
+     * + shift. On the way back, if y is not NULL, d is 0 where y is not above 0. */
     void (*norm_moments)(const real *x, int64_t n, int64_t cols, int64_t step, real *mean, real *squares);
-    void (*norm)(const real *x, int64_t n, int64_t cols, int64_t step, const real *mean, const real *scale, const real *shift, real *y);
-    void (*norm_sums)(const real *x, const real *d, int64_t n, int64_t cols, int64_t step, const real *mean, real *sum, real *sum_of_products);
-    void (*norm_back)(const real *x, const real *d, int64_t n, int64_t cols, int64_t step, const real *mean, const real *of_d, const real *of_x, const real *shift,
+    void (*norm)(const real *x, int64_t n, int64_t cols, int64_t step, const real *mean, const real *scale, const real *shift, bool relu, real *y);
+    void (*norm_sums)(const real *x, const real *d, const real *y, int64_t n, int64_t cols, int64_t step, const real *mean, real *sum, real *sum_of_products);
+    void (*norm_back)(const real *x, const real *d, const real *y, int64_t n, int64_t cols, int64_t step, const real *mean, const real *of_d, const real *of_x, const real *shift,
                       bool add, real *dx);
     /* The divergence of op/normal_kl.c, of laws as in op/posterior.h, and its gradient by each of the four, times up. */
     void (*normal_kl)(int64_t n, const real *mu, const real *raw, const real *mu0, const real *raw0, real *out);

@@ -20,7 +20,7 @@ static int from_counts(const iso_vae *v, const char *layer, int n_out, double li
     return iso_graph_op(v->g, &iso_op_csr_linear, &(iso_node){.i = {iso_linear_in_bf16(v, v->c.n_genes, n_out)}}, 2, in);
 }
 
-static int batch_norm(const iso_vae *v, const char *layer, int x, int cols)
+static int batch_norm(const iso_vae *v, const char *layer, int x, int cols, bool relu)
 {
     static const char *const parts[] = {"gamma", "beta", "running_mean", "running_variance"};
     char name[NAME];
@@ -29,14 +29,13 @@ static int batch_norm(const iso_vae *v, const char *layer, int x, int cols)
         snprintf(name, sizeof name, "%s.%s", layer, parts[k]);
         in[k + 1] = k < 2 ? iso_graph_param(v->g, name, 1, cols, 0) : iso_graph_state(v->g, name, 1, cols, k == 3);
     }
-    return iso_graph_op(v->g, &iso_op_batch_norm, &(iso_node){.r = {0.01, ISO_BATCH_NORM_EPS}}, 5, in);
+    return iso_graph_op(v->g, relu ? &iso_op_batch_norm_relu : &iso_op_batch_norm, &(iso_node){.r = {0.01, ISO_BATCH_NORM_EPS}}, 5, in);
 }
 
 /* Batch norm, relu, dropout. */
 static int activate(const iso_vae *v, const char *layer, int x, double dropout)
 {
-    if (v->c.batch_norm) x = batch_norm(v, layer, x, v->c.n_hidden);
-    x = iso_graph_op(v->g, &iso_op_relu, NULL, 1, &x);
+    x = v->c.batch_norm ? batch_norm(v, layer, x, v->c.n_hidden, true) : iso_graph_op(v->g, &iso_op_relu, NULL, 1, &x);
     return dropout > 0 ? iso_graph_op(v->g, &iso_op_dropout, &(iso_node){.r = {dropout}}, 1, &x) : x;
 }
 
@@ -131,7 +130,7 @@ static int decoder_head(const iso_vae *v, const char *name, int x, bool by_colum
                        limit, false);
         y = iso_graph_op(v->g, &iso_op_add, NULL, 2, (int[]){y, c});
     }
-    return v->c.batch_norm ? batch_norm(v, name, y, G) : y;
+    return v->c.batch_norm ? batch_norm(v, name, y, G, false) : y;
 }
 
 static int dispersion(const iso_vae *v, int hidden)

@@ -1,4 +1,4 @@
-/* batch_norm: y = gamma (x - m) / sqrt(v + eps) + beta.
+/* batch_norm: y = gamma (x - m) / sqrt(v + eps) + beta. batch_norm_relu: max(y, 0) of that, whose gradient at 0 is 0.
  *   in 0  x [B, H]      in 1  gamma [1, H]      in 2  beta [1, H]      in 3  running mean [1, H]      in 4  running
  * variance [1, H]
  *   r[0]  momentum      r[1]  eps
@@ -38,6 +38,8 @@ static int64_t work_size(const iso_graph *g, const iso_node *n, int64_t cells, b
     return (backward ? BACKWARD : FORWARD) * n->cols;
 }
 
+static bool has_relu(const iso_args *a) { return a->node->op == &iso_op_batch_norm_relu; }
+
 typedef struct span { int64_t from, n; } span;
 static span block_columns(const iso_args *a, int64_t block)
 {
@@ -65,7 +67,7 @@ static void forward_block(void *arg, int64_t block)
         inverse[c] = (real)(1 / sqrt((double)variance + a->node->r[1]));
         scale[c] = inverse[c] * gamma[c];
     }
-    a->kernels->norm(x, a->rows, s.n, a->cols, mean, scale, beta, a->out + s.from);
+    a->kernels->norm(x, a->rows, s.n, a->cols, mean, scale, beta, has_relu(a), a->out + s.from);
 }
 
 /* With u = (x - m) inverse: dbeta = sum d, dgamma = sum d u, and in training
@@ -74,16 +76,16 @@ static void backward_block(void *arg, int64_t block)
 {
     const iso_args *a = arg;
     const span s = block_columns(a, block);
-    const real *x = a->in[0] + s.from, *d = a->d_out + s.from, *mean = a->saved[0] + s.from, *inverse = mean + a->cols, *gamma = a->in[1] + s.from;
+    const real *x = a->in[0] + s.from, *d = a->d_out + s.from, *y = has_relu(a) ? a->out + s.from : NULL, *mean = a->saved[0] + s.from, *inverse = mean + a->cols, *gamma = a->in[1] + s.from;
     real *sum = a->work + SUM * a->cols + s.from, *sum_u = a->work + SUM_U * a->cols + s.from, *of_d = a->work + OF_D * a->cols + s.from,
          *of_x = a->work + OF_X * a->cols + s.from, *shift = a->work + SHIFT * a->cols + s.from;
     const real share = a->settings->training ? 1 / (real)a->rows : 0;
-    a->kernels->norm_sums(x, d, a->rows, s.n, a->cols, mean, sum, sum_u);
+    a->kernels->norm_sums(x, d, y, a->rows, s.n, a->cols, mean, sum, sum_u);
     for (int64_t c = 0; c < s.n; c++) {
         sum_u[c] *= inverse[c];
         of_d[c] = gamma[c] * inverse[c], of_x[c] = -of_d[c] * share * sum_u[c] * inverse[c], shift[c] = -of_d[c] * share * sum[c];
     }
-    if (a->d_in[0]) a->kernels->norm_back(x, d, a->rows, s.n, a->cols, mean, of_d, of_x, shift, a->add[0], a->d_in[0] + s.from);
+    if (a->d_in[0]) a->kernels->norm_back(x, d, y, a->rows, s.n, a->cols, mean, of_d, of_x, shift, a->add[0], a->d_in[0] + s.from);
     iso_pass_gradient(a->d_in[1] ? a->d_in[1] + s.from : NULL, a->add[1], 1, sum_u, s.n);
     iso_pass_gradient(a->d_in[2] ? a->d_in[2] + s.from : NULL, a->add[2], 1, sum, s.n);
 }
@@ -113,12 +115,6 @@ static const iso_example examples[] = {
     {0},
 };
 
-const iso_op iso_op_batch_norm = {.name = "batch_norm",
-                                  .shape = shape,
-                                  .forward = forward,
-                                  .backward = backward,
-                                  .reads_in = 3,
-                                  .n_saved = 1,
-                                  .saved_size = saved_size,
-                                  .work_size = work_size,
-                                  .examples = examples};
+#define BATCH_NORM .shape = shape, .forward = forward, .backward = backward, .reads_in = 3, .n_saved = 1, .saved_size = saved_size, .work_size = work_size, .examples = examples
+const iso_op iso_op_batch_norm = {.name = "batch_norm", BATCH_NORM};
+const iso_op iso_op_batch_norm_relu = {.name = "batch_norm_relu", .reads_out = true, BATCH_NORM};

@@ -5,7 +5,7 @@
 
 #include "core/graph.h"
 
-extern const iso_op iso_op_csr_linear, iso_op_linear, iso_op_category, iso_op_add, iso_op_batch_norm, iso_op_relu,
+extern const iso_op iso_op_csr_linear, iso_op_linear, iso_op_category, iso_op_add, iso_op_batch_norm, iso_op_batch_norm_relu, iso_op_relu,
     iso_op_dropout, iso_op_reparameterize, iso_op_gaussian_kl, iso_op_likelihood, iso_op_elbo, iso_op_softmax,
     iso_op_conv, iso_op_conv_transpose, iso_op_softplus, iso_op_normal_kl, iso_op_image_likelihood;
 

@@ -42,9 +42,9 @@ void KERNEL(normal_kl)(int64_t n, const real *mu, const real *raw, const real *m
 void KERNEL(normal_kl_backward)(int64_t n, const real *mu, const real *raw, const real *mu0, const real *raw0, const real *up, real *d_mu,
                                 real *d_raw, real *d_mu0, real *d_raw0);
 void KERNEL(norm_moments)(const real *x, int64_t n, int64_t cols, int64_t step, real *mean, real *squares);
-void KERNEL(norm)(const real *x, int64_t n, int64_t cols, int64_t step, const real *mean, const real *scale, const real *shift, real *y);
-void KERNEL(norm_sums)(const real *x, const real *d, int64_t n, int64_t cols, int64_t step, const real *mean, real *sum, real *sum_of_products);
-void KERNEL(norm_back)(const real *x, const real *d, int64_t n, int64_t cols, int64_t step, const real *mean, const real *of_d, const real *of_x, const real *shift,
+void KERNEL(norm)(const real *x, int64_t n, int64_t cols, int64_t step, const real *mean, const real *scale, const real *shift, bool relu, real *y);
+void KERNEL(norm_sums)(const real *x, const real *d, const real *y, int64_t n, int64_t cols, int64_t step, const real *mean, real *sum, real *sum_of_products);
+void KERNEL(norm_back)(const real *x, const real *d, const real *y, int64_t n, int64_t cols, int64_t step, const real *mean, const real *of_d, const real *of_x, const real *shift,
                        bool add, real *dx);
 void KERNEL(vexp)(const real *x, real *y, int64_t n);
 void KERNEL(vlog)(const real *x, real *y, int64_t n);
