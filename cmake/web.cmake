@@ -60,9 +60,9 @@ foreach(name base/alloc base/error base/quantile base/rng kernel/amx kernel/amx_
   list(APPEND wasm_sources ${PROJECT_SOURCE_DIR}/src/${name}.c)
 endforeach()
 file(GLOB wasm_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*/*.h ${PROJECT_SOURCE_DIR}/src/kernel/isa/*.h)
-# What a page never runs, as it does not train: made small instead of fast.
+# What a page never runs, as it does not train, or runs on a cell or two (norm): made small instead of fast.
 set(wasm_idle ${wasm_sources})
-list(FILTER wasm_idle INCLUDE REGEX "isa/(adam|bf16|lik_|noise|sparse)|kernel/(amx|layer)|op/(csr_linear|linear|dropout|elbo|gaussian_kl|normal_kl|likelihood|image_likelihood)")
+list(FILTER wasm_idle INCLUDE REGEX "isa/(adam|bf16|lik_|noise|norm|sparse)|kernel/(amx|layer)|op/(csr_linear|linear|dropout|elbo|gaussian_kl|normal_kl|likelihood|image_likelihood)")
 list(REMOVE_ITEM wasm_sources ${wasm_idle})
 set(wasm_compile ${ISO_WASM_CC} ${wasm_flags} -std=gnu11 -flto -msimd128 -DNDEBUG -D_GNU_SOURCE
   -DISO_ISA=baseline -DISO_ISA_baseline=1 -ffp-contract=off -fno-math-errno -fno-trapping-math -fvisibility=hidden -Wall

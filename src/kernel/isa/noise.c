@@ -76,11 +76,9 @@ void KERNEL(dropout_mask)(iso_rng_key key, uint64_t item, int64_t n, int32_t thr
             at.item[j] = (wide){0} + item, at.counter[j] += (uint64_t)i / HALVES;
         }
         philox(key, &at, words);
-        if (n - i >= LANES * HALVES) masked(words, threshold, keep, mask + i);
-        else {
-            masked(words, threshold, keep, some);
-            memcpy(mask + i, some, (size_t)(n - i) * sizeof *mask);
-        }
+        const bool whole = n - i >= LANES * HALVES;
+        masked(words, threshold, keep, whole ? mask + i : some);
+        if (!whole) memcpy(mask + i, some, (size_t)(n - i) * sizeof *mask);
     }
 }
 
