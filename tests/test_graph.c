@@ -198,7 +198,10 @@ static void approximate_search_gives_k_of_copies_too(void **state)
 {
     (void)state;
     enum { N = 1200, D = 3, K = 500 };
-    if (!hnsw_available()) skip();
+    if (!hnsw_available()) {
+        print_message("skipped: built without hnswlib, so neighbours are exact and there is no approximate search\n");
+        skip();
+    }
     float *x = make_cells(N, D, 2);
     for (int i = 3; i < N; i++) memcpy(x + i * D, x + i % 3 * D, D * sizeof *x);
     int32_t *index = iso_calloc(N * K, sizeof *index);
