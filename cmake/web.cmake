@@ -60,7 +60,7 @@ foreach(name base/alloc base/error base/quantile base/rng kernel/amx kernel/amx_
   list(APPEND wasm_sources ${PROJECT_SOURCE_DIR}/src/${name}.c)
 endforeach()
 file(GLOB wasm_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*/*.h ${PROJECT_SOURCE_DIR}/src/kernel/isa/*.h)
-# What a page never runs, as it does not train, or runs on a cell or two (norm): made small instead of fast.
+# What a page never runs, as it does not train, or runs for few places at a time (norm; iso_decode_gene has its own loops): made small instead of fast.
 set(wasm_idle ${wasm_sources})
 list(FILTER wasm_idle INCLUDE REGEX "isa/(adam|bf16|lik_|noise|norm|sparse)|kernel/(amx|layer)|op/(csr_linear|linear|dropout|elbo|gaussian_kl|normal_kl|likelihood|image_likelihood)")
 list(REMOVE_ITEM wasm_sources ${wasm_idle})

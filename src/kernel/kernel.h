@@ -159,8 +159,8 @@ typedef struct iso_kernels {
     void (*norm_moments)(const real *x, int64_t n, int64_t cols, int64_t step, real *mean, real *squares);
     void (*norm)(const real *x, int64_t n, int64_t cols, int64_t step, const real *mean, const real *scale, const real *shift, bool relu, real *y);
     void (*norm_sums)(const real *x, const real *d, const real *y, int64_t n, int64_t cols, int64_t step, const real *mean, real *sum, real *sum_of_products);
-    void (*norm_back)(const real *x, const real *d, const real *y, int64_t n, int64_t cols, int64_t step, const real *mean, const real *of_d, const real *of_x, const real *shift,
-                      bool add, real *dx);
+    void (*norm_back)(const real *x, const real *d, const real *y, int64_t n, int64_t cols, int64_t step, const real *mean, const real *of_d, const real *of_x,
+                      const real *shift, bool add, real *dx);
     /* The divergence of op/normal_kl.c, of laws as in op/posterior.h, and its gradient by each of the four, times up. */
     void (*normal_kl)(int64_t n, const real *mu, const real *raw, const real *mu0, const real *raw0, real *out);
     void (*normal_kl_backward)(int64_t n, const real *mu, const real *raw, const real *mu0, const real *raw0, const real *up, real *d_mu,

@@ -76,7 +76,8 @@ static void backward_block(void *arg, int64_t block)
 {
     const iso_args *a = arg;
     const span s = block_columns(a, block);
-    const real *x = a->in[0] + s.from, *d = a->d_out + s.from, *y = has_relu(a) ? a->out + s.from : NULL, *mean = a->saved[0] + s.from, *inverse = mean + a->cols, *gamma = a->in[1] + s.from;
+    const real *x = a->in[0] + s.from, *d = a->d_out + s.from, *y = has_relu(a) ? a->out + s.from : NULL;
+    const real *mean = a->saved[0] + s.from, *inverse = mean + a->cols, *gamma = a->in[1] + s.from;
     real *sum = a->work + SUM * a->cols + s.from, *sum_u = a->work + SUM_U * a->cols + s.from, *of_d = a->work + OF_D * a->cols + s.from,
          *of_x = a->work + OF_X * a->cols + s.from, *shift = a->work + SHIFT * a->cols + s.from;
     const real share = a->settings->training ? 1 / (real)a->rows : 0;
@@ -115,6 +116,7 @@ static const iso_example examples[] = {
     {0},
 };
 
+/* Two ops and not a flag: only one of them needs its output on the way back, and heads with batch norm and no relu are large. */
 #define BATCH_NORM .shape = shape, .forward = forward, .backward = backward, .reads_in = 3, .n_saved = 1, .saved_size = saved_size, .work_size = work_size, .examples = examples
 const iso_op iso_op_batch_norm = {.name = "batch_norm", BATCH_NORM};
 const iso_op iso_op_batch_norm_relu = {.name = "batch_norm_relu", .reads_out = true, BATCH_NORM};

@@ -44,8 +44,8 @@ void KERNEL(normal_kl_backward)(int64_t n, const real *mu, const real *raw, cons
 void KERNEL(norm_moments)(const real *x, int64_t n, int64_t cols, int64_t step, real *mean, real *squares);
 void KERNEL(norm)(const real *x, int64_t n, int64_t cols, int64_t step, const real *mean, const real *scale, const real *shift, bool relu, real *y);
 void KERNEL(norm_sums)(const real *x, const real *d, const real *y, int64_t n, int64_t cols, int64_t step, const real *mean, real *sum, real *sum_of_products);
-void KERNEL(norm_back)(const real *x, const real *d, const real *y, int64_t n, int64_t cols, int64_t step, const real *mean, const real *of_d, const real *of_x, const real *shift,
-                       bool add, real *dx);
+void KERNEL(norm_back)(const real *x, const real *d, const real *y, int64_t n, int64_t cols, int64_t step, const real *mean, const real *of_d, const real *of_x,
+                       const real *shift, bool add, real *dx);
 void KERNEL(vexp)(const real *x, real *y, int64_t n);
 void KERNEL(vlog)(const real *x, real *y, int64_t n);
 void KERNEL(poisson_rows)(const iso_lik_args *a, int64_t row0, int64_t row1);

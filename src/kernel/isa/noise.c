@@ -25,12 +25,12 @@ static inline wide times(wide a, uint32_t b)
 #endif
 }
 
-/* iso_philox at LANES places: words [4, LANES]. Parts go side by side, as a round waits for the one before. What is above 32 bits of a lane is left there:
- * no product reads it. */
+/* iso_philox at LANES places: words [4, LANES]. Two parts go side by side, as a round waits for the one before. What is above 32 bits of a lane is left
+ * there: no product reads it. */
 typedef struct places { wide item[PARTS], counter[PARTS]; } places;
 static inline void philox(iso_rng_key key, const places *at, uint32_t words[4][LANES])
 {
-    enum { SIDE = PARTS < 2 ? PARTS : 2 };
+    enum { SIDE = 2 };
     for (size_t part = 0; part < PARTS; part += SIDE) {
         wide c[4][SIDE];
         uint32_t k0 = (uint32_t)key.seed, k1 = (uint32_t)(key.seed >> 32) ^ (key.stream * 0x85EBCA6Bu);
@@ -39,7 +39,7 @@ static inline void philox(iso_rng_key key, const places *at, uint32_t words[4][L
             c[2][j] = c[1][j] >> 32, c[3][j] = (wide){0} + key.epoch;
         }
         for (int round = 0; round < 10; round++) {
-#pragma GCC unroll 4
+#pragma GCC unroll 2
             for (size_t j = 0; j < SIDE; j++) {
                 const wide p0 = times(c[0][j], 0xD2511F53u), p1 = times(c[2][j], 0xCD9E8D57u);
                 c[0][j] = (p1 >> 32) ^ c[1][j] ^ k0, c[2][j] = (p0 >> 32) ^ c[3][j] ^ k1;
@@ -56,7 +56,7 @@ static inline void philox(iso_rng_key key, const places *at, uint32_t words[4][L
     }
 }
 
-/* Numbers made of words, in their order. */
+/* The LANES x HALVES numbers of a mask that words give. */
 static inline void masked(uint32_t words[4][LANES], int32_t threshold, real keep, real *restrict mask)
 {
     for (int h = 0; h < HALVES; h++)
